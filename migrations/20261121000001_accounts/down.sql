@@ -1,0 +1,3 @@
+DROP TABLE installation;
+DROP TABLE token_families;
+DROP TABLE users;

@@ -1,0 +1,212 @@
+//! Accounts: registering, reading, changing and removing them.
+
+use std::{collections::BTreeSet, net::IpAddr};
+
+use chrono::{DateTime, Utc};
+use diesel::{Connection as _, PgConnection};
+use secrecy::SecretString;
+
+use super::{Auth, AuthError, Caller};
+use crate::{
+    db::{
+        listing::{ListQuery, Narrow},
+        queries::{families, users},
+        rows::user::{CredentialsRow, NewUserRow, UserChangeRow, UserRow, roles_from},
+    },
+    domain::{
+        access::Role,
+        account::{NewUser, User, UserChange},
+        ids::UserId,
+        listing::{ListRequest, Page},
+        text::{Email, Name, Username},
+    },
+};
+
+/// A change of an account.
+#[derive(Debug, Clone)]
+pub struct AccountChange {
+    /// What changes.
+    pub change: UserChange,
+    /// Needed of a person who changes their own password or e-mail address.
+    pub current_password: Option<SecretString>,
+    /// Where the request comes from; wrong tries are counted for it.
+    pub address: IpAddr,
+}
+
+impl Auth {
+    /// Makes an account. The first one of the installation becomes its owner.
+    ///
+    /// # Errors
+    /// [`AuthError::EmailTaken`], [`AuthError::UsernameTaken`], [`AuthError::Busy`],
+    /// [`AuthError::Store`].
+    pub async fn register(&self, new: NewUser) -> Result<User, AuthError> {
+        let NewUser { username, email, first_name, last_name, password } = new;
+        let mut row = NewUserRow {
+            id: UserId::new().uuid(),
+            username: username.map(Username::into_string),
+            email: email.map(Email::into_string),
+            first_name: first_name.map(Name::into_string).unwrap_or_default(),
+            last_name: last_name.map(Name::into_string).unwrap_or_default(),
+            password_hash: self.passwords.hash(password.into_secret()).await?,
+            roles: names_of(&self.registration_roles),
+        };
+        let stored: Result<UserRow, AuthError> = self
+            .db
+            .run(move |conn| {
+                conn.transaction(|conn| {
+                    if users::claim_ownership(conn)? {
+                        row.roles = names_of(&[Role::Owner]);
+                    }
+                    Ok(users::insert(conn, &row)?)
+                })
+            })
+            .await;
+        Ok(User::try_from(stored?)?)
+    }
+
+    /// An account: one's own, or any for an owner.
+    ///
+    /// # Errors
+    /// [`AuthError::Forbidden`], [`AuthError::NotFound`], [`AuthError::Store`].
+    pub async fn user(&self, caller: &Caller, id: UserId) -> Result<User, AuthError> {
+        allow(caller, id)?;
+        let row: Result<_, AuthError> = self.db.run(move |conn| Ok(users::find(conn, id)?)).await;
+        Ok(User::try_from(row?.ok_or(AuthError::NotFound)?)?)
+    }
+
+    /// The accounts that the caller may see: an owner all, anyone else their own.
+    ///
+    /// # Errors
+    /// [`AuthError::Store`].
+    pub async fn users(&self, caller: &Caller, request: ListRequest) -> Result<Page<User>, AuthError> {
+        let own = Narrow { condition: "t.id = {}", id: caller.user_id.uuid() };
+        let narrow = if caller.is_owner() { Vec::new() } else { vec![own] };
+        let query = ListQuery { listing: &users::LISTING, request, narrow, parent: None };
+        self.db
+            .run(move |conn| {
+                let extent = query.extent(conn)?;
+                let Page { items, total, next } = query.page::<UserRow>(conn, extent.total)?;
+                let items = items.into_iter().map(User::try_from).collect::<Result<_, _>>()?;
+                Ok(Page { items, total, next })
+            })
+            .await
+    }
+
+    /// Changes an account: one's own, or any for an owner. A new password, e-mail address or set
+    /// of roles ends all tokens the account has.
+    ///
+    /// # Errors
+    /// [`AuthError::Forbidden`] (also for roles, of anyone but an owner), [`AuthError::NotFound`],
+    /// [`AuthError::CurrentPasswordMissing`], [`AuthError::CurrentPasswordWrong`],
+    /// [`AuthError::Blocked`], [`AuthError::EmailTaken`], [`AuthError::UsernameTaken`],
+    /// [`AuthError::LastOwner`], [`AuthError::Busy`], [`AuthError::Store`].
+    pub async fn change_user(&self, caller: &Caller, id: UserId, request: AccountChange) -> Result<User, AuthError> {
+        let AccountChange { change, current_password, address } = request;
+        allow(caller, id)?;
+        if change.roles.is_some() && !caller.is_owner() {
+            return Err(AuthError::Forbidden);
+        }
+        let mut confirmed = None;
+        if caller.user_id == id && (change.password.is_some() || change.email.is_some()) {
+            let found: Result<_, AuthError> = self.db.run(move |conn| Ok(users::credentials(conn, id)?)).await;
+            let row = found?.ok_or(AuthError::NotFound)?;
+            if change.password.is_some() || is_new_email(&row, change.email.as_ref()) {
+                let password = current_password.ok_or(AuthError::CurrentPasswordMissing)?;
+                confirmed = Some(row.password_hash.clone());
+                self.confirm(address, row, password).await?;
+            }
+        }
+        let planned = Planned { id, confirmed, at: self.clock.now(), change: self.hashed(change).await? };
+        let row = self.ending(id, move |conn| conn.transaction(|conn| apply(conn, planned))).await?;
+        Ok(User::try_from(row)?)
+    }
+
+    async fn hashed(&self, change: UserChange) -> Result<UserChangeRow, AuthError> {
+        let UserChange { first_name, last_name, username, email, password, roles } = change;
+        let password_hash = match password {
+            Some(password) => Some(self.passwords.hash(password.into_secret()).await?),
+            None => None,
+        };
+        Ok(UserChangeRow {
+            first_name: first_name.map(Name::into_string),
+            last_name: last_name.map(Name::into_string),
+            username: username.map(Username::into_string),
+            email: email.map(Email::into_string),
+            password_hash,
+            roles: roles.map(|roles| names_of(&roles)),
+            ..UserChangeRow::default()
+        })
+    }
+
+    /// Removes an account with all that is its own: one's own, or any for an owner.
+    ///
+    /// # Errors
+    /// [`AuthError::Forbidden`], [`AuthError::NotFound`], [`AuthError::LastOwner`],
+    /// [`AuthError::Store`].
+    pub async fn remove_user(&self, caller: &Caller, id: UserId) -> Result<(), AuthError> {
+        allow(caller, id)?;
+        self.ending(id, move |conn| {
+            conn.transaction(|conn| {
+                keep_an_owner(conn, id)?;
+                if users::delete(conn, id)? { Ok(()) } else { Err(AuthError::NotFound) }
+            })
+        })
+        .await
+    }
+}
+
+/// A change that is ready to be stored.
+struct Planned {
+    id: UserId,
+    /// The hash the current password was compared with.
+    confirmed: Option<String>,
+    at: DateTime<Utc>,
+    change: UserChangeRow,
+}
+
+fn apply(conn: &mut PgConnection, planned: Planned) -> Result<UserRow, AuthError> {
+    let Planned { id, confirmed, at, mut change } = planned;
+    // Owners first, then the account itself: always in this order, so that no two wait for each other.
+    if change.roles.as_ref().is_some_and(|roles| !roles.iter().any(|name| name == Role::Owner.name())) {
+        keep_an_owner(conn, id)?;
+    }
+    let before = users::credentials_locked(conn, id)?.ok_or(AuthError::NotFound)?;
+    if confirmed.is_some_and(|hash| hash != before.password_hash) {
+        // Another change of the password came first; what was confirmed is no longer the password.
+        return Err(AuthError::CurrentPasswordWrong { tries_left: 0 });
+    }
+    let ends_tokens = change.password_hash.is_some()
+        || change.email.as_ref().is_some_and(|email| before.user.email.as_ref() != Some(email))
+        || other_roles(&before, change.roles.as_deref())?;
+    change.updated_at = at;
+    if ends_tokens {
+        change.epoch = Some(before.epoch.wrapping_add(1));
+        families::delete_of_user(conn, id)?;
+    }
+    Ok(users::update(conn, id, &change)?)
+}
+
+/// Locks the owners; fails where `id` is the only one.
+fn keep_an_owner(conn: &mut PgConnection, id: UserId) -> Result<(), AuthError> {
+    if users::owners_locked(conn)? == [id] { Err(AuthError::LastOwner) } else { Ok(()) }
+}
+
+fn other_roles(before: &CredentialsRow, names: Option<&[String]>) -> Result<bool, AuthError> {
+    let Some(names) = names else { return Ok(false) };
+    let set = |names: &[String]| roles_from(names).map(BTreeSet::from_iter);
+    let (old, new): (BTreeSet<Role>, BTreeSet<Role>) = (set(&before.user.roles)?, set(names)?);
+    Ok(old != new)
+}
+
+fn is_new_email(row: &CredentialsRow, email: Option<&Email>) -> bool {
+    email.is_some_and(|email| row.user.email.as_deref() != Some(email.as_str()))
+}
+
+fn allow(caller: &Caller, id: UserId) -> Result<(), AuthError> {
+    if caller.may_act_for(id) { Ok(()) } else { Err(AuthError::Forbidden) }
+}
+
+/// The names of roles, each once, in the order of the contract.
+fn names_of(roles: &[Role]) -> Vec<String> {
+    Role::ALL.into_iter().filter(|role| roles.contains(role)).map(|role| role.name().to_owned()).collect()
+}

@@ -1,0 +1,117 @@
+//! What can go wrong with accounts, sign-ins and tokens. Each contract has one table from here to
+//! its statuses and texts.
+
+use chrono::{DateTime, Utc};
+
+use super::keys::KeyError;
+use crate::db::DbError;
+
+/// Why a token is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// Not a token of ours: malformed, changed, of another algorithm, issuer or audience, or
+    /// without a claim it must have.
+    #[error("the token is not one of ours")]
+    Altered,
+    /// Its `exp` has passed.
+    #[error("the token has expired")]
+    Expired,
+    /// Its `nbf` is still to come.
+    #[error("the token is not valid yet")]
+    NotYetValid,
+    /// A refresh token where an access token belongs, or the other way round.
+    #[error("the token is of the other kind")]
+    WrongKind,
+    /// Ended before its time: signed out, password or roles changed, account gone.
+    #[error("the token has been ended")]
+    Ended,
+    /// A refresh token that was used before. Its whole family has ended.
+    #[error("the refresh token was used before")]
+    Replayed,
+}
+
+/// What can go wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthError {
+    /// Another account has this e-mail address.
+    #[error("the e-mail address is taken")]
+    EmailTaken,
+    /// Another account has this username.
+    #[error("the username is taken")]
+    UsernameTaken,
+    /// Unknown name or wrong password; nobody learns which.
+    #[error("wrong credentials, {tries_left} tries left")]
+    WrongCredentials {
+        /// Wrong tries that remain for this address and name.
+        tries_left: u32,
+    },
+    /// Too many wrong tries from this address for this name.
+    #[error("blocked for {seconds_left} seconds")]
+    Blocked {
+        /// Whole seconds until the end, 1 at least.
+        seconds_left: u64,
+        /// The end.
+        until: DateTime<Utc>,
+    },
+    /// Too many passwords wait to be hashed: try again.
+    #[error("too many passwords wait to be hashed")]
+    Busy,
+    /// Changing one's own password or e-mail address needs the current password.
+    #[error("the current password is missing")]
+    CurrentPasswordMissing,
+    /// The current password is wrong.
+    #[error("the current password is wrong, {tries_left} tries left")]
+    CurrentPasswordWrong {
+        /// Wrong tries that remain for this address and account.
+        tries_left: u32,
+    },
+    /// The last owner can be neither demoted nor removed.
+    #[error("the last owner stays")]
+    LastOwner,
+    /// No such account.
+    #[error("no such account")]
+    NotFound,
+    /// The caller may not.
+    #[error("not allowed")]
+    Forbidden,
+    /// The token is not taken.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The database.
+    #[error("the store failed")]
+    Store(#[source] DbError),
+    /// A fault of ours in hashing or signing.
+    #[error("a fault in hashing or signing: {0}")]
+    Fault(String),
+}
+
+impl From<DbError> for AuthError {
+    fn from(error: DbError) -> Self {
+        match error {
+            DbError::NotFound => Self::NotFound,
+            DbError::Constraint { ref name } => match name.as_str() {
+                "users_email_key" => Self::EmailTaken,
+                "users_username_key" => Self::UsernameTaken,
+                _ => Self::Store(error),
+            },
+            DbError::Away(_) | DbError::Fault(_) | DbError::Panicked => Self::Store(error),
+        }
+    }
+}
+
+impl From<diesel::result::Error> for AuthError {
+    fn from(error: diesel::result::Error) -> Self {
+        DbError::from(error).into()
+    }
+}
+
+/// Why the accounts cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthStartError {
+    /// No key to sign tokens with.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// Argon2 does not take the parameters.
+    #[error("wrong setting auth.hash_memory_kib or auth.hash_passes: {0}")]
+    HashParameters(String),
+}

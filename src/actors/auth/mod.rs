@@ -1,0 +1,128 @@
+//! Accounts, sign-ins and tokens, behind one handle.
+//!
+//! Owns the signing key, the hash threads, the lockout, and the rule which tokens still hold.
+//! Holds no wire shape: http turns [`AuthError`] into each contract's answers.
+//!
+//! What an epoch and the families are for: a token carries the account's epoch and the family of
+//! its sign-in. Raising the epoch ends all tokens of the account, deleting a family those of one
+//! sign-in, on every node at once, since each node's memory of the account is stamped.
+
+mod accounts;
+mod caller;
+mod clock;
+mod error;
+mod keys;
+mod lockout;
+mod passwords;
+mod sign_in;
+mod standing;
+mod tokens;
+
+use std::{path::Path, time::Duration};
+
+use diesel::PgConnection;
+
+pub use crate::db::queries::users::LISTING;
+
+pub use self::{
+    accounts::AccountChange,
+    caller::Caller,
+    clock::Clock,
+    error::{AuthError, AuthStartError, TokenError},
+    keys::KeyError,
+    sign_in::{SignIn, SignedIn},
+    tokens::{TokenPair, text_of},
+};
+use self::{
+    keys::SigningKey,
+    lockout::Lockout,
+    passwords::Passwords,
+    standing::Standings,
+    tokens::{TokenKind, Tokens},
+};
+use super::write::write;
+use crate::{
+    cache::{Cache, Scope},
+    db::Db,
+    domain::{access::Role, ids::UserId},
+    settings::AuthSettings,
+};
+
+/// What the accounts need from the rest of the house.
+pub struct AuthParts<'a> {
+    /// Section `auth`.
+    pub settings: &'a AuthSettings,
+    /// Where a generated token secret is kept.
+    pub data_dir: &'a Path,
+    /// How long an account is kept in memory at most.
+    pub keep: Duration,
+    /// The database.
+    pub db: Db,
+    /// Redis, and what tells the nodes of changes.
+    pub cache: Cache,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// Accounts, sign-ins and tokens. Cheap to clone.
+#[derive(Clone)]
+pub struct Auth {
+    db: Db,
+    cache: Cache,
+    clock: Clock,
+    tokens: Tokens,
+    passwords: Passwords,
+    lockout: Lockout,
+    standings: Standings,
+    sessions_per_account: usize,
+    registration_roles: Vec<Role>,
+}
+
+impl Auth {
+    /// Opens the key and starts the hash threads. Needs a running actix system; asks no store.
+    ///
+    /// # Errors
+    /// See [`AuthStartError`].
+    pub fn start(parts: AuthParts<'_>) -> Result<Self, AuthStartError> {
+        let AuthParts { settings, data_dir, keep, db, cache, clock } = parts;
+        let key = SigningKey::open(&settings.token_secret, data_dir)?;
+        Ok(Self {
+            tokens: Tokens::new(settings, key, clock.clone()),
+            passwords: Passwords::start(settings)?,
+            lockout: Lockout::new(settings, cache.clone(), clock.clone()),
+            standings: Standings::new(db.clone(), cache.clone(), clock.clone(), keep),
+            sessions_per_account: usize::try_from(settings.sessions_per_account).unwrap_or(1).max(1),
+            registration_roles: settings.registration_roles.clone(),
+            db,
+            cache,
+            clock,
+        })
+    }
+
+    /// Who sends this access token (without `Bearer`). Each request passes here: with the account
+    /// in memory it asks no store.
+    ///
+    /// # Errors
+    /// [`AuthError::Token`]; [`AuthError::Store`] where the account is not in memory and the
+    /// database is away.
+    pub async fn authenticate(&self, token: &str) -> Result<Caller, AuthError> {
+        let claims = self.tokens.verify(token, TokenKind::Access)?;
+        let standing = self.standings.of(&claims).await?;
+        Ok(Caller { user_id: claims.sub, family: claims.fam, standing })
+    }
+
+    /// Whether the hash threads still take work.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.passwords.is_alive()
+    }
+
+    /// Runs work that ends tokens of the account; every node forgets what it knows of it.
+    async fn ending<T: Send + 'static>(
+        &self,
+        id: UserId,
+        work: impl FnOnce(&mut PgConnection) -> Result<T, AuthError> + Send + 'static,
+    ) -> Result<T, AuthError> {
+        write(&self.db, &self.cache, vec![Scope::account(id)], work).await
+    }
+}

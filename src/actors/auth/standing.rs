@@ -1,0 +1,175 @@
+//! What an account's tokens are compared with at every request: its epoch, its roles and the
+//! sign-ins that live. Kept in memory for as long as no node has changed the account.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use moka::sync::Cache as Kept;
+
+use super::{
+    clock::Clock,
+    error::{AuthError, TokenError},
+    tokens::Claims,
+};
+use crate::{
+    cache::{Cache, Scope, Stamp},
+    db::{
+        Db, DbError,
+        queries::{families::FamilyRow, users},
+        rows::user::roles_from,
+    },
+    domain::{
+        access::{Permissions, Role},
+        ids::{FamilyId, UserId},
+    },
+};
+
+/// Accounts that are kept.
+const ACCOUNTS: u64 = 10_000;
+/// Nodes' clocks may differ by this much; a sign-in that is older than what we read by more than
+/// that must be in it.
+const CLOCKS: TimeDelta = TimeDelta::seconds(10);
+
+/// An account as tokens see it.
+#[derive(Debug)]
+pub(super) struct Standing {
+    pub(super) epoch: i32,
+    pub(super) roles: Vec<Role>,
+    pub(super) permissions: Permissions,
+    families: Vec<FamilyRow>,
+    read_at: DateTime<Utc>,
+}
+
+/// How a token stands.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    Good,
+    Ended,
+    /// The token may be newer than what we know.
+    ReadAgain,
+}
+
+impl Standing {
+    fn judge(&self, claims: &Claims, now: DateTime<Utc>) -> Verdict {
+        if claims.epoch < self.epoch {
+            return Verdict::Ended;
+        }
+        if claims.epoch > self.epoch {
+            return Verdict::ReadAgain;
+        }
+        let Some(family) = claims.fam else { return Verdict::Good };
+        match self.families.iter().find(|known| known.id == family.uuid()) {
+            Some(known) if known.expires_at > now => Verdict::Good,
+            None if began(family).is_some_and(|began| began + CLOCKS < self.read_at) => Verdict::Ended,
+            // It may be new, and a refresh may have moved the end of one that is known.
+            Some(_) | None => Verdict::ReadAgain,
+        }
+    }
+}
+
+/// When a sign-in was, as its id (a `UUIDv7`) says.
+fn began(family: FamilyId) -> Option<DateTime<Utc>> {
+    let (seconds, nanos) = family.uuid().get_timestamp()?.to_unix();
+    DateTime::from_timestamp(i64::try_from(seconds).ok()?, nanos)
+}
+
+/// The standings of accounts. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Standings {
+    db: Db,
+    cache: Cache,
+    clock: Clock,
+    kept: Kept<UserId, (Stamp, Arc<Standing>)>,
+}
+
+impl Standings {
+    pub(super) fn new(db: Db, cache: Cache, clock: Clock, life: Duration) -> Self {
+        Self { db, cache, clock, kept: Kept::builder().max_capacity(ACCOUNTS).time_to_live(life).build() }
+    }
+
+    /// The account of a verified token, if it still takes the token.
+    pub(super) async fn of(&self, claims: &Claims) -> Result<Arc<Standing>, AuthError> {
+        let now = self.clock.now();
+        let stamp = self.cache.stamp(&[Scope::account(claims.sub)]);
+        if let (Some(stamp), Some((kept_at, standing))) = (stamp, self.kept.get(&claims.sub))
+            && stamp == kept_at
+        {
+            match standing.judge(claims, now) {
+                Verdict::Good => return Ok(standing),
+                Verdict::Ended => return Err(TokenError::Ended.into()),
+                Verdict::ReadAgain => {}
+            }
+        }
+        let standing = self.read(claims.sub, stamp).await?.ok_or(TokenError::Ended)?;
+        match standing.judge(claims, now) {
+            Verdict::Good => Ok(standing),
+            Verdict::Ended | Verdict::ReadAgain => Err(TokenError::Ended.into()),
+        }
+    }
+
+    /// Reads the account; keeps it where `stamp`, taken before, allows.
+    async fn read(&self, id: UserId, stamp: Option<Stamp>) -> Result<Option<Arc<Standing>>, AuthError> {
+        let read_at = self.clock.now();
+        let row = self.db.run(move |conn| users::standing(conn, id).map_err(DbError::from)).await;
+        let Some(row) = row.map_err(AuthError::from)? else { return Ok(None) };
+        let roles = roles_from(&row.roles)?;
+        let permissions = Permissions::of_roles(&roles);
+        let standing = Arc::new(Standing { epoch: row.epoch, roles, permissions, families: row.families, read_at });
+        if let Some(stamp) = stamp {
+            self.kept.insert(id, (stamp, Arc::clone(&standing)));
+        }
+        Ok(Some(standing))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::{NoContext, Timestamp, Uuid};
+
+    use super::*;
+    use crate::actors::auth::tokens::TokenKind;
+
+    const NOW: i64 = 1_800_000_000;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(seconds, 0).unwrap()
+    }
+
+    fn family(began: i64) -> FamilyId {
+        Uuid::new_v7(Timestamp::from_unix(NoContext, u64::try_from(began).unwrap(), 0)).into()
+    }
+
+    fn standing(families: &[(FamilyId, i64)]) -> Standing {
+        Standing {
+            epoch: 2,
+            roles: vec![Role::Viewer],
+            permissions: Permissions::of_roles(&[Role::Viewer]),
+            families: families.iter().map(|(id, end)| FamilyRow { id: id.uuid(), expires_at: at(*end) }).collect(),
+            read_at: at(NOW),
+        }
+    }
+
+    fn claims(epoch: i32, family: FamilyId) -> Claims {
+        let (sub, jti) = (UserId::new(), Uuid::now_v7());
+        Claims { sub, exp: NOW + 60, nbf: None, jti, epoch, typ: TokenKind::Access, fam: Some(family) }
+    }
+
+    #[test]
+    fn old_epochs_and_ended_families_end_a_token_without_a_question_to_the_store() {
+        let (live, over, gone) = (family(NOW - 100), family(NOW - 100), family(NOW - 100));
+        let standing = standing(&[(live, NOW + 50), (over, NOW)]);
+        let judge = |epoch, family| standing.judge(&claims(epoch, family), at(NOW));
+        assert_eq!(judge(2, live), Verdict::Good);
+        assert_eq!(judge(1, live), Verdict::Ended);
+        assert_eq!(judge(2, over), Verdict::ReadAgain);
+        assert_eq!(judge(2, gone), Verdict::Ended);
+    }
+
+    #[test]
+    fn a_token_that_may_be_newer_than_what_is_kept_asks_again() {
+        let fresh = family(NOW - 1);
+        let standing = standing(&[]);
+        assert_eq!(standing.judge(&claims(2, fresh), at(NOW)), Verdict::ReadAgain);
+        assert_eq!(standing.judge(&claims(3, fresh), at(NOW)), Verdict::ReadAgain);
+    }
+}

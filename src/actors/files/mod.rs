@@ -1,0 +1,380 @@
+//! Files: bytes and their rows, taken in, given out and removed together.
+//!
+//! A handle, no actor: nothing here has to happen in order. What would leave bytes and row at
+//! odds when a caller goes away runs as a task of its own; what the database leaves in doubt (no
+//! answer in time) is settled by its rows as soon as it answers again.
+
+mod settle;
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::{SubsecRound as _, Utc};
+use moka::sync::Cache as Held;
+
+use crate::{
+    cache::{Cache, Kind, Scope, Stamp},
+    db::{Db, DbError, listing::ListQuery, queries::files, rows::file::FileRow},
+    domain::{
+        ids::{FileId, UserId},
+        listing::{ListRequest, Page},
+        media::{FileState, MediaType, StoredFile},
+    },
+    media::{
+        probe::{ProbeError, Probed, Prober},
+        sniff::{is_text_throughout, sniff},
+    },
+    settings::MediaSettings,
+    storage::{FileBytes, Incoming, Received, Store, StoreError},
+};
+
+pub use crate::db::queries::files::LISTING;
+
+/// Files that are held open; each takes a descriptor.
+const OPEN_FILES: u64 = 256;
+/// How long a row and its bytes are held; on a node that cannot hear the others, also how long a change
+/// may stay unseen.
+const OPEN_TIME: Duration = Duration::from_secs(2);
+
+/// What of the catalogue refers to a file, so that it cannot go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReferredBy {
+    /// As the trailer of a series.
+    SeriesTrailer,
+    /// As the image of a series.
+    SeriesImage,
+    /// As the image of an episode.
+    EpisodeImage,
+    /// As the film of an episode.
+    EpisodeFile,
+}
+
+impl ReferredBy {
+    /// For the person who tried.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::SeriesTrailer => "a series (as its trailer)",
+            Self::SeriesImage => "a series (as its image)",
+            Self::EpisodeImage => "an episode (as its image)",
+            Self::EpisodeFile => "an episode (as its file)",
+        }
+    }
+
+    fn of_constraint(name: &str) -> Option<Self> {
+        match name {
+            "series_trailer_id_fkey" => Some(Self::SeriesTrailer),
+            "series_image_id_fkey" => Some(Self::SeriesImage),
+            "episodes_image_id_fkey" => Some(Self::EpisodeImage),
+            "episodes_file_id_fkey" => Some(Self::EpisodeFile),
+            _ => None,
+        }
+    }
+}
+
+/// Why a file was not taken, given or removed.
+#[derive(Debug, thiserror::Error)]
+pub enum FilesError {
+    /// No such file.
+    #[error("no such file")]
+    NotFound,
+    /// Neither the reader's own nor referred to by the catalogue.
+    #[error("the reader may not have this file")]
+    Forbidden,
+    /// The bytes are of no accepted type, or not readable as what they begin like.
+    #[error("the bytes are no accepted media: {0}")]
+    Unsupported(String),
+    /// The owner would own more than the quota allows.
+    #[error("over the quota of {0} bytes")]
+    OverQuota(u64),
+    /// There is a row, but not its bytes.
+    #[error("the bytes of {0} are lost")]
+    Lost(FileId),
+    /// The account of the owner is gone.
+    #[error("the owner's account is gone")]
+    OwnerGone,
+    /// Something still refers to it.
+    #[error("still referred to by {}", .0.text())]
+    Referred(ReferredBy),
+    /// The probe is away or failed: no fault of the file's.
+    #[error("the probe failed")]
+    Probe(#[source] ProbeError),
+    /// The store failed.
+    #[error("the store failed")]
+    Store(#[source] StoreError),
+    /// The database failed.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// A task of ours died.
+    #[error("a task died")]
+    Died,
+}
+
+impl From<StoreError> for FilesError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound => Self::NotFound,
+            other => Self::Store(other),
+        }
+    }
+}
+
+/// Bytes that have come, and what was said about them.
+pub struct Arrival {
+    /// The bytes.
+    pub incoming: Incoming,
+    /// Whose they are.
+    pub owner_id: UserId,
+    /// As the client sent it, cleaned; never a path.
+    pub original_name: String,
+}
+
+/// Who wants to read.
+#[derive(Debug, Clone, Copy)]
+pub enum Reader {
+    /// Sees every file (editors and owners).
+    Everything,
+    /// Sees what the catalogue refers to, and their own.
+    Account(UserId),
+}
+
+/// A file that may be read.
+#[derive(Debug)]
+pub struct OpenFile {
+    /// Its row.
+    pub file: StoredFile,
+    /// Its bytes.
+    pub bytes: FileBytes,
+    referred: bool,
+}
+
+impl OpenFile {
+    fn is_open_to(&self, reader: Reader) -> bool {
+        match reader {
+            Reader::Everything => true,
+            Reader::Account(id) => self.referred || self.file.owner_id == Some(id),
+        }
+    }
+}
+
+/// Where rows and bytes are.
+pub struct FileStores {
+    /// The rows.
+    pub db: Db,
+    /// What tells the nodes of changes.
+    pub cache: Cache,
+    /// The bytes.
+    pub store: Store,
+}
+
+/// What the right to read `id` depends on: the file, and all that may refer to it.
+const fn scopes(id: FileId) -> [Scope; 3] {
+    [Scope::Row(Kind::Files, id.uuid()), Scope::List(Kind::Series), Scope::List(Kind::Episodes)]
+}
+
+/// The handle. Cheap to clone.
+#[derive(Clone)]
+pub struct Files {
+    db: Db,
+    store: Store,
+    prober: Prober,
+    limit: u64,
+    quota: u64,
+    cache: Cache,
+    open: Held<FileId, (Option<Stamp>, Arc<OpenFile>)>,
+}
+
+impl Files {
+    /// A handle on these.
+    #[must_use]
+    pub fn new(stores: FileStores, prober: Prober, settings: &MediaSettings) -> Self {
+        let FileStores { db, cache, store } = stores;
+        let open = Held::builder().max_capacity(OPEN_FILES).time_to_live(OPEN_TIME).build();
+        let (limit, quota) = (settings.max_upload_bytes, settings.account_quota_bytes);
+        Self { db, store, prober, limit, quota, cache, open }
+    }
+
+    /// The most bytes a file may have.
+    #[must_use]
+    pub const fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    /// Begins to take in a file of `owner_id`.
+    ///
+    /// # Errors
+    /// [`FilesError::OverQuota`] where nothing is left of the quota; the store's; the database's.
+    pub async fn receive(&self, owner_id: UserId) -> Result<Incoming, FilesError> {
+        let mut limit = self.limit;
+        if self.quota > 0 {
+            let owned =
+                self.db.run(move |conn| files::owned_bytes(conn, owner_id.uuid()).map_err(DbError::from)).await?;
+            let left = self.quota.saturating_sub(u64::try_from(owned).unwrap_or_default());
+            if left == 0 {
+                return Err(FilesError::OverQuota(self.quota));
+            }
+            limit = limit.min(left);
+        }
+        Ok(self.store.receive(limit).await?)
+    }
+
+    /// Makes a file of what has come: looks at it, probes it, stores it. Refused bytes go.
+    ///
+    /// # Errors
+    /// [`FilesError::Unsupported`], [`FilesError::OverQuota`], the probe's, the store's, the database's.
+    pub async fn accept(&self, arrival: Arrival) -> Result<StoredFile, FilesError> {
+        let Arrival { incoming, owner_id, original_name } = arrival;
+        let kind = sniff(incoming.head()).ok_or_else(|| unsupported("unknown type"))?;
+        let received = incoming.finish().await?;
+        let Probed { kind: found, facts } = self.examine(&received, kind).await?;
+        let now = Utc::now().trunc_subsecs(6);
+        let file = StoredFile {
+            id: received.id(),
+            original_name,
+            kind: found,
+            mime_type: kind.mime_as(found).to_owned(),
+            size: received.size(),
+            sha256: received.sha256().to_owned(),
+            owner_id: Some(owner_id),
+            state: FileState::Ready,
+            facts,
+            created_at: now,
+            updated_at: now,
+        };
+        let files = self.clone();
+        tokio::spawn(async move { files.store_with_row(received, file).await }).await.map_err(|_| FilesError::Died)?
+    }
+
+    async fn examine(&self, received: &Received, kind: MediaType) -> Result<Probed, FilesError> {
+        if kind.demuxers().is_none() {
+            let path = received.path();
+            let check = move || std::fs::File::open(path).and_then(|mut file| is_text_throughout(&mut file));
+            let text = tokio::task::spawn_blocking(check).await.map_err(|_| FilesError::Died)?;
+            if !text.map_err(|error| FilesError::Store(StoreError::Disk(error)))? {
+                return Err(unsupported("not text throughout, or too long for subtitles"));
+            }
+        }
+        self.prober.probe(&received.path(), kind).await.map_err(|error| match error {
+            ProbeError::NotMedia | ProbeError::Malformed(_) | ProbeError::Timeout => unsupported(&error.to_string()),
+            ProbeError::Unavailable(_) | ProbeError::Fault(_) => FilesError::Probe(error),
+        })
+    }
+
+    /// Opens `id` for `reader`. What is held open serves again for a moment, while neither the file
+    /// nor what refers to it has changed; a refusal is always fresh.
+    ///
+    /// # Errors
+    /// [`FilesError::NotFound`], [`FilesError::Forbidden`], the store's, the database's.
+    pub async fn open(&self, id: FileId, reader: Reader) -> Result<Arc<OpenFile>, FilesError> {
+        let stamp = self.cache.stamp(&scopes(id));
+        if let Some((held, open)) = self.open.get(&id)
+            && held == stamp
+            && open.is_open_to(reader)
+        {
+            return Ok(open);
+        }
+        let (row, referred) = self.look_up(id).await?;
+        let bytes = match self.store.read(id).await {
+            Ok(bytes) if u64::try_from(row.size).is_ok_and(|size| size == bytes.len()) => bytes,
+            // Removed in between, or lost: then it is our fault.
+            Ok(_) | Err(StoreError::NotFound) => {
+                self.look_up(id).await?;
+                return Err(FilesError::Lost(id));
+            }
+            Err(other) => return Err(other.into()),
+        };
+        let open = Arc::new(OpenFile { file: row.into(), bytes, referred });
+        if !open.is_open_to(reader) {
+            return Err(FilesError::Forbidden);
+        }
+        self.open.insert(id, (stamp, Arc::clone(&open)));
+        self.let_go_in_time();
+        Ok(open)
+    }
+
+    /// What is held closes after its time also where nobody asks again: an open file keeps its room on
+    /// the disk when it is removed, and closing may take long.
+    fn let_go_in_time(&self) {
+        let held = self.open.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(OPEN_TIME + OPEN_TIME / 10).await;
+            tokio::task::spawn_blocking(move || held.run_pending_tasks()).await
+        });
+    }
+
+    async fn look_up(&self, id: FileId) -> Result<(FileRow, bool), FilesError> {
+        self.db
+            .run(move |conn| -> Result<_, DbError> {
+                Ok((files::find(conn, id.uuid())?, files::is_referenced_by_catalogue(conn, id.uuid())?))
+            })
+            .await
+            .map_err(not_found)
+    }
+
+    /// What is known of `id`.
+    ///
+    /// # Errors
+    /// [`FilesError::NotFound`], [`FilesError::Forbidden`], the database's.
+    pub async fn one(&self, reader: Reader, id: FileId) -> Result<StoredFile, FilesError> {
+        let (row, referred) = self.look_up(id).await?;
+        let file = StoredFile::from(row);
+        match reader {
+            Reader::Account(account) if !referred && file.owner_id != Some(account) => Err(FilesError::Forbidden),
+            Reader::Account(_) | Reader::Everything => Ok(file),
+        }
+    }
+
+    /// The files that `reader` may see.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn list(&self, reader: Reader, request: ListRequest) -> Result<Page<StoredFile>, FilesError> {
+        let narrow = match reader {
+            Reader::Everything => Vec::new(),
+            Reader::Account(id) => vec![files::seen_by(id.uuid())],
+        };
+        let query = ListQuery { listing: &files::LISTING, request, narrow, parent: None };
+        self.db
+            .run(move |conn| {
+                let extent = query.extent(conn).map_err(DbError::from)?;
+                let page = query.page::<FileRow>(conn, extent.total).map_err(DbError::from)?;
+                Ok(page.map(StoredFile::from))
+            })
+            .await
+    }
+
+    /// Whether bytes can be stored now.
+    pub async fn is_ready(&self) -> bool {
+        self.store.is_ready().await
+    }
+
+    /// Removes the row and the bytes of `id`. Whoever reads at this moment may read on.
+    ///
+    /// # Errors
+    /// [`FilesError::NotFound`], [`FilesError::Referred`], the store's, the database's.
+    pub async fn remove(&self, id: FileId) -> Result<(), FilesError> {
+        let files = self.clone();
+        tokio::spawn(async move { files.remove_with_row(id).await }).await.map_err(|_| FilesError::Died)?
+    }
+
+    /// Forgets what is held open of `id`, here and on every node: it is gone.
+    async fn forget(&self, id: FileId) {
+        self.open.invalidate(&id);
+        self.cache.invalidate(&[Scope::Row(Kind::Files, id.uuid())]).await;
+    }
+}
+
+fn unsupported(why: &str) -> FilesError {
+    FilesError::Unsupported(why.to_owned())
+}
+
+fn not_found(error: DbError) -> FilesError {
+    match error {
+        DbError::NotFound => FilesError::NotFound,
+        other => FilesError::Db(other),
+    }
+}
+
+/// The row of a file that is not stored yet.
+fn row_of(file: &StoredFile) -> FileRow {
+    FileRow::from(file)
+}

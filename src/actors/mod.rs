@@ -1,0 +1,10 @@
+//! Behaviour. Each folder owns one part of the business and shows a handle to `http`; an address of
+//! an actor is never seen outside. No wire shapes here.
+
+pub mod auth;
+pub mod catalog;
+pub mod files;
+pub mod operation;
+pub mod playback;
+pub mod tally;
+mod write;

@@ -1,0 +1,159 @@
+//! Postgres: a pool of connections, threads that use them, and the meaning of their errors.
+//!
+//! Work is a closure with a connection; queries are free functions in [`queries`]. This module
+//! knows no actor of the business and no wire shape.
+
+pub mod listing;
+pub mod migrations;
+mod pool;
+pub mod queries;
+pub mod rows;
+#[allow(missing_docs, unreachable_pub, reason = "generated from the migrations")]
+pub mod schema;
+
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
+
+use diesel::{
+    PgConnection,
+    result::{DatabaseErrorKind, Error as DieselError},
+};
+use secrecy::ExposeSecret as _;
+use tokio::sync::Semaphore;
+
+use crate::{
+    mailbox::{AskError, Workers},
+    settings::{DatabaseSettings, millis},
+};
+
+/// How long a search waits for its turn.
+const SEARCH_WAIT: Duration = Duration::from_millis(100);
+
+/// What can go wrong with a piece of database work.
+#[derive(Debug, thiserror::Error)]
+pub enum DbError {
+    /// No such row.
+    #[error("no such row")]
+    NotFound,
+    /// A constraint of the schema refused the change.
+    #[error("constraint {name} refused the change")]
+    Constraint {
+        /// The constraint's name, as in the migrations.
+        name: String,
+    },
+    /// The database is away, or does not answer in time: try again.
+    #[error("the database is away: {0}")]
+    Away(String),
+    /// A fault of ours.
+    #[error("the database refused our statement")]
+    Fault(#[source] DieselError),
+    /// The work panicked.
+    #[error("database work panicked")]
+    Panicked,
+}
+
+impl From<DieselError> for DbError {
+    fn from(error: DieselError) -> Self {
+        match error {
+            DieselError::NotFound => Self::NotFound,
+            DieselError::DatabaseError(kind, ref info) => match kind {
+                DatabaseErrorKind::UniqueViolation
+                | DatabaseErrorKind::ForeignKeyViolation
+                | DatabaseErrorKind::RestrictViolation
+                | DatabaseErrorKind::CheckViolation
+                | DatabaseErrorKind::ExclusionViolation => match info.constraint_name() {
+                    Some(name) => Self::Constraint { name: name.to_owned() },
+                    None => Self::Fault(error),
+                },
+                DatabaseErrorKind::ClosedConnection
+                | DatabaseErrorKind::UnableToSendCommand
+                | DatabaseErrorKind::SerializationFailure
+                | DatabaseErrorKind::ReadOnlyTransaction => Self::Away(info.message().to_owned()),
+                _ => Self::Fault(error),
+            },
+            other => Self::Fault(other),
+        }
+    }
+}
+
+impl From<AskError> for DbError {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::Panicked => Self::Panicked,
+            AskError::Full | AskError::Deadline | AskError::Closed => Self::Away(error.to_string()),
+        }
+    }
+}
+
+/// The database, as the rest of the house sees it. Cheap to clone.
+#[derive(Clone)]
+pub struct Db {
+    workers: Workers<pool::Lease>,
+    pool: Arc<pool::Pool>,
+    /// Half of the threads: searches leave the others to everyone else.
+    searches: Arc<Semaphore>,
+}
+
+impl Db {
+    /// Starts the pool and its threads. Does not wait for the database.
+    #[must_use]
+    pub fn start(settings: &DatabaseSettings) -> Self {
+        let pool = Arc::new(pool::open(settings.url.expose_secret(), settings));
+        let threads = usize::try_from(settings.connections()).unwrap_or(1);
+        let leases = Arc::clone(&pool);
+        let breaks = Arc::new(AtomicU64::new(0));
+        let workers = Workers::start(threads, settings.queue, millis(settings.deadline_ms), move || {
+            pool::Lease::new(Arc::clone(&leases), Arc::clone(&breaks))
+        });
+        let searches = Arc::new(Semaphore::new((threads / 2).max(1)));
+        Self { workers, pool, searches }
+    }
+
+    /// Runs `work` with a connection on a database thread.
+    ///
+    /// `E` is the caller's own error, which knows how to take up a [`DbError`].
+    ///
+    /// # Errors
+    /// What `work` says; [`DbError::Away`] where the database or its queue gives no answer in time.
+    pub async fn run<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<DbError> + Send + 'static,
+        F: FnOnce(&mut PgConnection) -> Result<T, E> + Send + 'static,
+    {
+        self.workers.run(move |lease| lease.with(work)).await.map_err(|error| E::from(DbError::from(error)))?
+    }
+
+    /// As [`Db::run`], for work that can take long, such as a search: at most half of the threads do it
+    /// at a time.
+    ///
+    /// # Errors
+    /// As [`Db::run`].
+    pub async fn search<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<DbError> + Send + 'static,
+        F: FnOnce(&mut PgConnection) -> Result<T, E> + Send + 'static,
+    {
+        let turn = tokio::time::timeout(SEARCH_WAIT, Arc::clone(&self.searches).acquire_owned()).await;
+        let Ok(Ok(turn)) = turn else { return Err(DbError::Away("too many searches at a time".to_owned()).into()) };
+        self.run(move |conn| {
+            let _turn = turn;
+            work(conn)
+        })
+        .await
+    }
+
+    /// Whether a statement is answered now.
+    pub async fn is_ready(&self) -> bool {
+        self.run(|conn| pool::ping(conn).map_err(DbError::from)).await.is_ok()
+    }
+
+    /// Connections that are open now.
+    #[must_use]
+    pub fn connections(&self) -> u32 {
+        self.pool.state().connections
+    }
+}

@@ -1,0 +1,153 @@
+//! The r2d2 pool. A thread keeps its connection from one piece of work to the next (a check-out with
+//! its test for each would cost a third of the throughput) and tests it when any thread saw one break.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use diesel::{
+    Connection as _, PgConnection, RunQueryDsl as _,
+    connection::InstrumentationEvent,
+    r2d2::{ConnectionManager, CustomizeConnection, Error as PoolError, PooledConnection},
+    result::Error as DieselError,
+};
+
+use super::DbError;
+use crate::settings::DatabaseSettings;
+
+pub(super) type Pool = diesel::r2d2::Pool<ConnectionManager<PgConnection>>;
+
+/// How long a thread waits for a connection before it calls the database away.
+const CONNECT_WAIT: Duration = Duration::from_millis(500);
+
+/// How long a thread keeps a connection before it hands it back. Prepared statements go with it.
+const LONGEST_HOLD: Duration = Duration::from_mins(30);
+
+/// Set on each new connection, whose further statements are counted (`playhouse_sql_statements_total`).
+#[derive(Debug)]
+struct Greeting {
+    statements: String,
+}
+
+impl CustomizeConnection<PgConnection, PoolError> for Greeting {
+    fn on_acquire(&self, conn: &mut PgConnection) -> Result<(), PoolError> {
+        use diesel::connection::SimpleConnection as _;
+        conn.batch_execute(&self.statements).map_err(PoolError::QueryError)?;
+        let statements = metrics::counter!("playhouse_sql_statements_total");
+        conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+            if matches!(event, InstrumentationEvent::StartQuery { .. }) {
+                statements.increment(1);
+            }
+        });
+        Ok(())
+    }
+}
+
+/// Opens the pool; connections are made in the background.
+pub(super) fn open(url: &str, settings: &DatabaseSettings) -> Pool {
+    Pool::builder()
+        .max_size(settings.connections())
+        .min_idle(Some(1))
+        .max_lifetime(Some(LONGEST_HOLD))
+        .connection_timeout(CONNECT_WAIT)
+        // Threads keep their connections, so this is rare; and what is broken goes from the pool.
+        .test_on_check_out(true)
+        .error_handler(Box::new(QuietHandler))
+        .connection_customizer(Box::new(Greeting {
+            statements: format!(
+                "SET statement_timeout = {}; SET application_name = 'playhouse'; SET timezone = 'UTC'; SET jit = off",
+                settings.statement_timeout_ms
+            ),
+        }))
+        .build_unchecked(ConnectionManager::new(with_timeouts(url)))
+}
+
+/// libpq gives up on a silent peer; what the address already says wins.
+pub(super) fn with_timeouts(url: &str) -> String {
+    let mut url = url.to_owned();
+    for (key, value) in [("connect_timeout", "2"), ("keepalives_idle", "5"), ("tcp_user_timeout", "5000")] {
+        if !url.contains(key) {
+            url.push(if url.contains('?') { '&' } else { '?' });
+            url.push_str(key);
+            url.push('=');
+            url.push_str(value);
+        }
+    }
+    url
+}
+
+#[derive(Debug)]
+struct QuietHandler;
+
+impl r2d2::HandleError<PoolError> for QuietHandler {
+    fn handle_error(&self, error: PoolError) {
+        // libpq's text has several lines.
+        let error = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        tracing::warn!(error, "no connection to Postgres");
+    }
+}
+
+/// Answers when the connection works.
+pub(super) fn ping(conn: &mut PgConnection) -> Result<(), DieselError> {
+    diesel::sql_query("SELECT 1").execute(conn).map(drop)
+}
+
+/// What a database thread owns: the connection it used last, for as long as it is sound.
+pub(super) struct Lease {
+    pool: Arc<Pool>,
+    /// Breaks seen by any thread. A connection older than the last break is tested before use.
+    breaks: Arc<AtomicU64>,
+    held: Option<Held>,
+}
+
+struct Held {
+    since: Instant,
+    conn: PooledConnection<ConnectionManager<PgConnection>>,
+    sound_since: u64,
+}
+
+impl Lease {
+    pub(super) const fn new(pool: Arc<Pool>, breaks: Arc<AtomicU64>) -> Self {
+        Self { pool, breaks, held: None }
+    }
+
+    /// Runs `work`; a connection that turns out to be broken is thrown away and the failure
+    /// reported as [`DbError::Away`].
+    pub(super) fn with<T, E, F>(&mut self, work: F) -> Result<T, E>
+    where
+        E: From<DbError>,
+        F: FnOnce(&mut PgConnection) -> Result<T, E>,
+    {
+        // Owned here, so that a panic in `work` throws the connection away.
+        let mut held = self.sound()?;
+        let result = work(&mut held.conn);
+        if result.is_err() && ping(&mut held.conn).is_err() {
+            self.breaks.fetch_add(1, Ordering::Relaxed);
+            return Err(DbError::Away("the connection broke".to_owned()).into());
+        }
+        self.held = Some(held);
+        result
+    }
+
+    fn sound(&mut self) -> Result<Held, DbError> {
+        let breaks = self.breaks.load(Ordering::Relaxed);
+        if let Some(mut held) = self.held.take()
+            && held.since.elapsed() < LONGEST_HOLD
+            && (held.sound_since == breaks || ping(&mut held.conn).is_ok())
+        {
+            held.sound_since = breaks;
+            return Ok(held);
+        }
+        let conn = self.pool.get().map_err(|error| DbError::Away(error.to_string()))?;
+        Ok(Held { since: Instant::now(), conn, sound_since: breaks })
+    }
+}
+
+/// A connection outside the pool, for migrations.
+pub(super) fn connect(url: &str) -> Result<PgConnection, diesel::ConnectionError> {
+    PgConnection::establish(&with_timeouts(url))
+}

@@ -1,0 +1,133 @@
+//! The table `files`, and what refers to it.
+
+use diesel::{
+    dsl::{exists, select},
+    prelude::*,
+};
+use uuid::Uuid;
+
+use crate::{
+    db::{
+        listing::Narrow,
+        rows::file::FileRow,
+        schema::{episodes, files, series, users},
+    },
+    domain::listing::{Field, FieldKind, Listing},
+};
+
+/// What can be asked of a list of files.
+pub static LISTING: Listing = Listing {
+    table: "files",
+    columns: "t.id, t.original_name, t.kind, t.mime_type, t.size, t.sha256, t.owner_id, t.state, t.duration_seconds, \
+        t.width, t.height, t.video_codec, t.audio_codec, t.created_at, t.updated_at",
+    fields: &[
+        Field { name: "id", kind: FieldKind::Id, column: "t.id" },
+        Field { name: "original_name", kind: FieldKind::Text, column: "lower(t.original_name)" },
+        Field { name: "type", kind: FieldKind::Text, column: "t.kind" },
+        Field { name: "mime_type", kind: FieldKind::Text, column: "t.mime_type" },
+        Field { name: "size", kind: FieldKind::Number, column: "t.size" },
+        Field { name: "sha256", kind: FieldKind::Text, column: "t.sha256" },
+        Field { name: "owner_id", kind: FieldKind::Link, column: "t.owner_id = {}" },
+        Field { name: "state", kind: FieldKind::Text, column: "t.state" },
+        Field { name: "duration_seconds", kind: FieldKind::OptionalNumber, column: "t.duration_seconds" },
+        Field { name: "createdAt", kind: FieldKind::Time, column: "t.created_at" },
+        Field { name: "updatedAt", kind: FieldKind::Time, column: "t.updated_at" },
+    ],
+    search: Some("t.original_name"),
+};
+
+/// The files that an account without further rights may see: its own, and what the catalogue
+/// refers to.
+#[must_use]
+pub const fn seen_by(account: Uuid) -> Narrow {
+    Narrow {
+        condition: "(t.owner_id = {} OR EXISTS (SELECT 1 FROM series s WHERE s.image_id = t.id) \
+            OR EXISTS (SELECT 1 FROM series s WHERE s.trailer_id = t.id) \
+            OR EXISTS (SELECT 1 FROM episodes e WHERE e.file_id = t.id) \
+            OR EXISTS (SELECT 1 FROM episodes e WHERE e.image_id = t.id))",
+        id: account,
+    }
+}
+
+/// Adds a row and gives it as stored.
+///
+/// # Errors
+/// The database's.
+pub fn insert(conn: &mut PgConnection, row: &FileRow) -> QueryResult<FileRow> {
+    diesel::insert_into(files::table).values(row).returning(FileRow::as_returning()).get_result(conn)
+}
+
+/// Adds a row unless the owner would then own more than `quota` bytes: `None`. Concurrent
+/// uploads of one owner wait for each other here.
+///
+/// # Errors
+/// The database's.
+pub fn insert_within(conn: &mut PgConnection, row: &FileRow, quota: i64) -> QueryResult<Option<FileRow>> {
+    conn.transaction(|conn| {
+        if let Some(owner) = row.owner_id {
+            users::table.find(owner).select(users::id).for_no_key_update().first::<Uuid>(conn).optional()?;
+            if owned_bytes(conn, owner)?.saturating_add(row.size) > quota {
+                return Ok(None);
+            }
+        }
+        insert(conn, row).map(Some)
+    })
+}
+
+/// Bytes that `owner` owns in all.
+///
+/// # Errors
+/// The database's.
+pub fn owned_bytes(conn: &mut PgConnection, owner: Uuid) -> QueryResult<i64> {
+    use diesel::{dsl::sql, sql_types::BigInt};
+    let sum = sql::<BigInt>("coalesce(sum(size), 0)::bigint");
+    files::table.filter(files::owner_id.eq(owner)).select(sum).get_result(conn)
+}
+
+/// The row of `id`.
+///
+/// # Errors
+/// `NotFound`, or the database's.
+pub fn find(conn: &mut PgConnection, id: Uuid) -> QueryResult<FileRow> {
+    files::table.find(id).select(FileRow::as_select()).first(conn)
+}
+
+/// Deletes the row. A row that is referred to stays: one of the constraints
+/// `series_trailer_id_fkey`, `series_image_id_fkey`, `episodes_image_id_fkey`,
+/// `episodes_file_id_fkey` is violated.
+///
+/// # Errors
+/// `NotFound`, a constraint, or the database's.
+pub fn delete(conn: &mut PgConnection, id: Uuid) -> QueryResult<()> {
+    match diesel::delete(files::table.find(id)).execute(conn)? {
+        0 => Err(diesel::result::Error::NotFound),
+        _ => Ok(()),
+    }
+}
+
+/// Whether the catalogue refers to the file: then every reader may have it.
+///
+/// # Errors
+/// The database's.
+pub fn is_referenced_by_catalogue(conn: &mut PgConnection, id: Uuid) -> QueryResult<bool> {
+    // One statement, four index look-ups.
+    select(
+        exists(series::table.filter(series::trailer_id.eq(id)))
+            .or(exists(series::table.filter(series::image_id.eq(id))))
+            .or(exists(episodes::table.filter(episodes::image_id.eq(id))))
+            .or(exists(episodes::table.filter(episodes::file_id.eq(id)))),
+    )
+    .get_result(conn)
+}
+
+/// Those of `ids` that have rows, once every insertion and deletion that is under way has ended.
+///
+/// # Errors
+/// The database's.
+pub fn which_exist(conn: &mut PgConnection, ids: &[Uuid]) -> QueryResult<Vec<Uuid>> {
+    conn.transaction(|conn| {
+        // A statement of a process that died may still be running: SHARE waits for writers.
+        diesel::sql_query("LOCK TABLE files IN SHARE MODE").execute(conn)?;
+        files::table.filter(files::id.eq_any(ids)).select(files::id).load(conn)
+    })
+}

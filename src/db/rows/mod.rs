@@ -1,0 +1,7 @@
+//! Rows as Diesel reads them. Never serialised: each turns into a domain type.
+
+mod catalog;
+pub mod file;
+pub mod user;
+
+pub use catalog::{EpisodeRow, GenreRow, SeasonRow, SeriesRow, StreamRow};

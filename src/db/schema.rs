@@ -1,0 +1,146 @@
+//! The tables as Diesel sees them. A test compares this file with a migrated database.
+
+diesel::table! {
+    episodes (id) {
+        id -> Uuid,
+        season_id -> Uuid,
+        name -> Text,
+        description -> Text,
+        number -> Int4,
+        image_id -> Nullable<Uuid>,
+        file_id -> Nullable<Uuid>,
+        duration_seconds -> Nullable<Float8>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    files (id) {
+        id -> Uuid,
+        original_name -> Text,
+        kind -> Text,
+        mime_type -> Text,
+        size -> Int8,
+        sha256 -> Text,
+        owner_id -> Nullable<Uuid>,
+        state -> Text,
+        duration_seconds -> Nullable<Float8>,
+        width -> Nullable<Int4>,
+        height -> Nullable<Int4>,
+        video_codec -> Nullable<Text>,
+        audio_codec -> Nullable<Text>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    genres (id) {
+        id -> Uuid,
+        name -> Text,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    genres_series (series_id, genre_id) {
+        series_id -> Uuid,
+        genre_id -> Uuid,
+        position -> Int4,
+    }
+}
+
+diesel::table! {
+    installation (id) {
+        id -> Bool,
+        owner_claimed -> Bool,
+        maintenance -> Bool,
+        maintenance_message -> Text,
+    }
+}
+
+diesel::table! {
+    seasons (id) {
+        id -> Uuid,
+        series_id -> Uuid,
+        name -> Text,
+        description -> Text,
+        number -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    series (id) {
+        id -> Uuid,
+        name -> Text,
+        description -> Text,
+        trailer_id -> Nullable<Uuid>,
+        image_id -> Nullable<Uuid>,
+        rating -> Nullable<Float8>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    streams (id) {
+        id -> Uuid,
+        user_id -> Uuid,
+        episode_id -> Uuid,
+        position_seconds -> Float8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    token_families (id) {
+        id -> Uuid,
+        user_id -> Uuid,
+        current_token -> Uuid,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    users (id) {
+        id -> Uuid,
+        username -> Nullable<Text>,
+        email -> Nullable<Text>,
+        first_name -> Text,
+        middle_name -> Text,
+        last_name -> Text,
+        birth_date -> Nullable<Date>,
+        password_hash -> Text,
+        roles -> Array<Text>,
+        epoch -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::joinable!(genres_series -> genres (genre_id));
+diesel::joinable!(genres_series -> series (series_id));
+diesel::joinable!(seasons -> series (series_id));
+diesel::joinable!(episodes -> seasons (season_id));
+diesel::joinable!(streams -> episodes (episode_id));
+diesel::joinable!(streams -> users (user_id));
+diesel::joinable!(token_families -> users (user_id));
+
+diesel::allow_tables_to_appear_in_same_query!(
+    episodes,
+    files,
+    genres,
+    genres_series,
+    installation,
+    seasons,
+    series,
+    streams,
+    token_families,
+    users,
+);

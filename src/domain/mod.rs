@@ -1,0 +1,10 @@
+//! Plain types that every layer shares: what a value is and what makes it valid.
+//! No actix, no SQL, no Redis here.
+
+pub mod access;
+pub mod account;
+pub mod catalog;
+pub mod ids;
+pub mod listing;
+pub mod media;
+pub mod text;

@@ -1,0 +1,132 @@
+//! Who may call: the first parameter of every handler. A handler without one cannot be routed.
+
+use std::{future::Future, marker::PhantomData};
+
+use actix_web::{HttpRequest, http::header};
+
+use super::{State, error::ApiError};
+use crate::{
+    actors::{auth::Caller, files::Reader, playback::Viewer},
+    domain::access::Permission,
+};
+
+/// What a route asks of its caller; shown in the API description.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing: anyone may call.
+    Nothing,
+    /// A valid token.
+    Account,
+    /// A valid token with this permission.
+    Permission(Permission),
+}
+
+/// Proof that a caller may; made from the request before anything else of it is read.
+pub trait Access: Sized + 'static {
+    /// What it proves.
+    const NEEDS: Needs;
+
+    /// Checks the request.
+    fn check(request: &HttpRequest) -> impl Future<Output = Result<Self, ApiError>>;
+}
+
+/// Anyone may call.
+#[derive(Debug, Clone, Copy)]
+pub struct Open;
+
+/// The caller has an account.
+#[derive(Debug, Clone)]
+pub struct SignedIn(pub Caller);
+
+/// The caller has the permission `P`.
+#[derive(Debug, Clone)]
+pub struct Allowed<P> {
+    /// The caller.
+    pub caller: Caller,
+    permission: PhantomData<P>,
+}
+
+/// A permission as a type.
+pub trait Permit: 'static {
+    /// The permission.
+    const PERMISSION: Permission;
+}
+
+macro_rules! permits {
+    ($($name:ident),+) => {$(
+        #[doc = concat!("[`Permission::", stringify!($name), "`].")]
+        #[derive(Debug, Clone, Copy)]
+        pub struct $name;
+
+        impl Permit for $name {
+            const PERMISSION: Permission = Permission::$name;
+        }
+    )+};
+}
+
+permits!(ViewCatalogue, EditCatalogue, UseStreams, UploadFiles, ManageUsers, OperateServer);
+
+impl Access for Open {
+    const NEEDS: Needs = Needs::Nothing;
+
+    async fn check(_: &HttpRequest) -> Result<Self, ApiError> {
+        Ok(Self)
+    }
+}
+
+impl Access for SignedIn {
+    const NEEDS: Needs = Needs::Account;
+
+    async fn check(request: &HttpRequest) -> Result<Self, ApiError> {
+        caller(request).await.map(Self)
+    }
+}
+
+impl<P: Permit> Access for Allowed<P> {
+    const NEEDS: Needs = Needs::Permission(P::PERMISSION);
+
+    async fn check(request: &HttpRequest) -> Result<Self, ApiError> {
+        let caller = caller(request).await?;
+        if caller.may(P::PERMISSION) {
+            Ok(Self { caller, permission: PhantomData })
+        } else {
+            Err(ApiError::forbidden())
+        }
+    }
+}
+
+impl<P> Allowed<P> {
+    /// On whose behalf streams are seen: an owner's eyes see all.
+    #[must_use]
+    pub fn viewer(&self) -> Viewer {
+        if self.caller.may(Permission::ManageUsers) {
+            Viewer::All(self.caller.user_id)
+        } else {
+            Viewer::Account(self.caller.user_id)
+        }
+    }
+}
+
+impl<P> Allowed<P> {
+    /// On whose behalf files are read: those who upload see all.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        if self.caller.may(Permission::UploadFiles) { Reader::Everything } else { Reader::Account(self.caller.user_id) }
+    }
+}
+
+/// `Authorization: Bearer <token>` (RFC 6750 §2.1); the scheme's case does not matter.
+async fn caller(request: &HttpRequest) -> Result<Caller, ApiError> {
+    let header = request.headers().get(header::AUTHORIZATION).ok_or(ApiError::NoToken)?;
+    let malformed =
+        || ApiError::Unauthenticated("Malformed Authorization header: expected 'Bearer <token>'".to_owned());
+    let (scheme, token) = header.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(malformed)?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(malformed());
+    }
+    let token = token.trim();
+    if token.is_empty() {
+        return Err(ApiError::NoToken);
+    }
+    State::of(request)?.auth.authenticate(token).await.map_err(ApiError::from)
+}

@@ -1,0 +1,245 @@
+//! JSON bodies: read within limits, and checked field by field so that every wrong one is named at
+//! once (a derive stops at the first). Unknown fields are wrong fields.
+
+mod values;
+
+use std::{future::Future, pin::Pin, time::Duration};
+
+use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header};
+use bytes::BytesMut;
+use futures_util::StreamExt as _;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+pub use self::values::Described;
+use super::{
+    State,
+    error::{ApiError, FieldError},
+};
+/// Something a body can be read into.
+pub trait Body: Sized + 'static {
+    /// Reads the fields; what is wrong is noted in `fields`. `None` only where something is.
+    fn read(fields: &mut Fields) -> Option<Self>;
+
+    /// Its schema for the API description.
+    fn schema() -> Value;
+}
+
+/// A value of a field.
+pub trait FieldValue: Sized {
+    /// Takes the value.
+    ///
+    /// # Errors
+    /// The rule it breaks, in words.
+    fn parse(value: &Value) -> Result<Self, String>;
+
+    /// Its schema.
+    fn schema() -> Value;
+}
+
+/// The fields of a body, taken one by one.
+pub struct Fields {
+    map: Map<String, Value>,
+    errors: Vec<FieldError>,
+}
+
+impl Fields {
+    /// A field that must be there.
+    pub fn required<T: FieldValue>(&mut self, name: &str) -> Option<T> {
+        let Some(value) = self.map.remove(name) else {
+            self.refuse(name, "is required");
+            return None;
+        };
+        self.parsed(name, &value)
+    }
+
+    /// A field that may be absent or null. The outer `None`: it is wrong.
+    pub fn optional<T: FieldValue>(&mut self, name: &str) -> Option<Option<T>> {
+        match self.map.remove(name) {
+            None | Some(Value::Null) => Some(None),
+            Some(value) => self.parsed(name, &value).map(Some),
+        }
+    }
+
+    /// A field that may be absent, but not null: there is nothing to change it to.
+    pub fn changed<T: FieldValue>(&mut self, name: &str) -> Option<Option<T>> {
+        match self.map.remove(name) {
+            None => Some(None),
+            Some(value) => self.parsed(name, &value).map(Some),
+        }
+    }
+
+    /// A field that may be absent, or null to clear it.
+    pub fn clearable<T: FieldValue>(&mut self, name: &str) -> Option<Option<Option<T>>> {
+        match self.map.remove(name) {
+            None => Some(None),
+            Some(Value::Null) => Some(Some(None)),
+            Some(value) => self.parsed(name, &value).map(|value| Some(Some(value))),
+        }
+    }
+
+    /// Notes that `name` is wrong.
+    pub fn refuse(&mut self, name: &str, message: impl Into<String>) {
+        self.errors.push(FieldError::new(name, message));
+    }
+
+    fn parsed<T: FieldValue>(&mut self, name: &str, value: &Value) -> Option<T> {
+        T::parse(value).map_err(|message| self.refuse(name, message)).ok()
+    }
+
+    /// Reads a whole body.
+    ///
+    /// # Errors
+    /// Every wrong, missing and unknown field.
+    pub fn read<T: Body>(map: Map<String, Value>) -> Result<T, ApiError> {
+        let mut fields = Self { map, errors: Vec::new() };
+        let body = T::read(&mut fields);
+        let Self { map, mut errors } = fields;
+        errors.extend(map.into_iter().map(|(name, _)| FieldError::new(name, "is unknown")));
+        match body {
+            Some(body) if errors.is_empty() => Ok(body),
+            _ => Err(ApiError::Invalid(errors)),
+        }
+    }
+}
+
+/// A JSON body of type `T`.
+#[derive(Debug)]
+pub struct Json<T>(pub T);
+
+impl<T: Body> FromRequest for Json<T> {
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        let payload = payload.take();
+        Box::pin(async move {
+            let state = State::of(&request)?;
+            is_json(&request)?;
+            let limit = state.settings.http.json_limit_bytes;
+            let wait = Duration::from_millis(state.settings.http.body_timeout_ms);
+            let bytes =
+                tokio::time::timeout(wait, read(&request, payload, limit)).await.map_err(|_| ApiError::Timeout)??;
+            match serde_json::from_slice(&bytes) {
+                Ok(Value::Object(map)) => Fields::read(map).map(Self),
+                Ok(_) => Err(ApiError::BadRequest("The body must be a JSON object".to_owned())),
+                Err(_) => Err(ApiError::BadRequest("The body is not valid JSON".to_owned())),
+            }
+        })
+    }
+}
+
+fn is_json(request: &HttpRequest) -> Result<(), ApiError> {
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/json") {
+        Ok(())
+    } else {
+        Err(ApiError::UnsupportedMediaType("The body must be application/json".to_owned()))
+    }
+}
+
+/// Refuses a declared length over `limit` before a byte is read.
+///
+/// # Errors
+/// 413; 400 where the length is no number.
+pub fn declared_length(request: &HttpRequest, limit: u64) -> Result<Option<u64>, ApiError> {
+    let Some(length) = request.headers().get(header::CONTENT_LENGTH) else { return Ok(None) };
+    let length: u64 = length
+        .to_str()
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(|| ApiError::BadRequest("Content-Length is not a number".to_owned()))?;
+    if length > limit { Err(too_large(limit)) } else { Ok(Some(length)) }
+}
+
+fn too_large(limit: u64) -> ApiError {
+    ApiError::TooLarge(format!("The body is larger than {limit} bytes"))
+}
+
+async fn read(request: &HttpRequest, mut payload: Payload, limit: usize) -> Result<BytesMut, ApiError> {
+    let most = u64::try_from(limit).unwrap_or(u64::MAX);
+    declared_length(request, most)?;
+    let mut body = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| ApiError::BadRequest("The body broke off".to_owned()))?;
+        if body.len() + chunk.len() > limit {
+            return Err(too_large(most));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// Declares how a struct is read from a body: `how field, …;` with the methods of [`Fields`].
+#[macro_export]
+macro_rules! body {
+    ($name:ident { $($how:ident $field:ident),+ $(,)? }) => {
+        impl $crate::http::body::Body for $name {
+            fn read(fields: &mut $crate::http::body::Fields) -> Option<Self> {
+                // All are read before the first `?`, so that all that are wrong are noted.
+                $(let $field = fields.$how(stringify!($field));)+
+                Some(Self { $($field: $field?,)+ })
+            }
+
+            fn schema() -> serde_json::Value {
+                let mut required: Vec<&str> = Vec::new();
+                let mut properties = serde_json::Map::new();
+                $(
+                    properties.insert(
+                        stringify!($field).to_owned(),
+                        $crate::http::body::property(stringify!($how), |body: &Self| &body.$field),
+                    );
+                    if stringify!($how) == "required" {
+                        required.push(stringify!($field));
+                    }
+                )+
+                serde_json::json!({
+                    "type": "object",
+                    "required": required,
+                    "properties": properties,
+                    "additionalProperties": false,
+                })
+            }
+        }
+    };
+}
+
+/// The schema of the field that `pick` picks; null is allowed where it clears.
+pub fn property<S, T: Described>(how: &str, pick: fn(&S) -> &T) -> Value {
+    let _ = pick;
+    let mut schema = T::described();
+    if let (Value::Object(schema), "clearable" | "optional") = (&mut schema, how)
+        && let Some(kind) = schema.get("type").cloned()
+    {
+        schema.insert("type".to_owned(), json!([kind, "null"]));
+    }
+    schema
+}
+
+/// An id in the path.
+///
+/// # Errors
+/// 400 that names it.
+pub fn path_id<T: From<Uuid>>(request: &HttpRequest, name: &str) -> Result<T, ApiError> {
+    let text = request.match_info().get(name).unwrap_or_default();
+    (text.len() == uuid::fmt::Hyphenated::LENGTH)
+        .then(|| Uuid::try_parse(text).ok())
+        .flatten()
+        .map(T::from)
+        .ok_or_else(|| ApiError::field(name, "must be a UUID"))
+}
+
+/// The `{id}` of the path.
+#[derive(Debug, Clone, Copy)]
+pub struct Id<T>(pub T);
+
+impl<T: From<Uuid>> FromRequest for Id<T> {
+    type Error = ApiError;
+    type Future = std::future::Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        std::future::ready(path_id(request, "id").map(Self))
+    }
+}

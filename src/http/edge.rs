@@ -1,0 +1,118 @@
+//! The edge every request passes, once: its id, security headers, counts, the one log line of a
+//! failure; and, further in, the gate of maintenance.
+
+use std::time::Instant;
+
+use actix_http::ConnectionType;
+use actix_web::{
+    Error,
+    body::{EitherBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::header::{self, HeaderMap, HeaderName, HeaderValue},
+    middleware::Next,
+};
+use tracing::Instrument as _;
+use uuid::Uuid;
+
+use super::{State, drain::RunningBody, error::ApiError, ops::OPEN_IN_MAINTENANCE};
+use crate::telemetry;
+
+/// Carries the request's id back to the client.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What every answer carries unless its handler says otherwise.
+const DEFAULTS: [(HeaderName, HeaderValue); 5] = [
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+];
+
+/// The middleware.
+///
+/// # Errors
+/// Those of the services inside.
+pub async fn edge(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let began = Instant::now();
+    let id = Uuid::now_v7();
+    let state = State::of(request.request())?;
+    let running = state.drain.begin();
+    let method = request.method().clone();
+    let span = tracing::debug_span!("request", %id, %method, path = request.path());
+    let mut response = next.call(request).instrument(span.clone()).await?;
+    let status = response.status();
+    state.tally.count_request();
+    telemetry::request(&method, status, began.elapsed());
+    if status.is_server_error() {
+        log_failure(&response, id);
+    }
+    tracing::debug!(parent: &span, status = status.as_u16(), "answered");
+    add_headers(response.headers_mut(), id);
+    if state.drain.is_ending() {
+        // A connection that is kept busy would keep the process from ending.
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
+    Ok(response.map_body(|_, body| RunningBody::new(body, running)))
+}
+
+/// Refuses in maintenance. Inside of CORS, so that a page is told why too.
+///
+/// # Errors
+/// Those of the services inside.
+pub async fn maintenance<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+    // Asked for the others only: health must answer at once also where no store does.
+    if !OPEN_IN_MAINTENANCE.contains(&request.path().trim_end_matches('/')) {
+        let maintenance = State::of(request.request())?.operation.maintenance();
+        if maintenance.on {
+            let (request, _) = request.into_parts();
+            let error = ApiError::Maintenance(maintenance.message.clone());
+            return Ok(ServiceResponse::from_err(error, request).map_into_right_body());
+        }
+    }
+    next.call(request).await.map(ServiceResponse::map_into_left_body)
+}
+
+/// The cause goes here and nowhere else; the client gets the request's id.
+fn log_failure<B>(response: &ServiceResponse<B>, id: Uuid) {
+    let (status, error) = (response.status().as_u16(), response.response().error());
+    let (method, path) = (response.request().method(), response.request().path());
+    match error.and_then(|error| error.as_error::<ApiError>()) {
+        Some(ApiError::Maintenance(_)) => {}
+        // A handler that answered so on purpose: readiness.
+        None if error.is_none() => {}
+        Some(ApiError::Unavailable(cause)) => {
+            tracing::warn!(request_id = %id, %method, path, status, cause = chain(cause.as_ref()), "unavailable");
+        }
+        Some(ApiError::Fault(cause)) => {
+            tracing::error!(request_id = %id, %method, path, status, cause = chain(cause.as_ref()), "a fault of ours");
+        }
+        _ => {
+            let cause = error.map(ToString::to_string);
+            tracing::error!(request_id = %id, %method, path, status, cause, "failed");
+        }
+    }
+}
+
+/// An error and all its sources.
+fn chain(error: &dyn std::error::Error) -> String {
+    let sources = std::iter::successors(Some(error), |error| error.source());
+    sources.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+fn add_headers(headers: &mut HeaderMap, id: Uuid) {
+    for (name, value) in DEFAULTS {
+        if !headers.contains_key(&name) {
+            headers.insert(name, value);
+        }
+    }
+    if let Ok(id) = HeaderValue::from_str(id.hyphenated().encode_lower(&mut Uuid::encode_buffer())) {
+        headers.insert(REQUEST_ID, id);
+    }
+}

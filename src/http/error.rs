@@ -1,0 +1,265 @@
+//! What can go wrong with a request, before a contract gives it its shape. The one place where
+//! errors of the layers below become a status.
+
+use std::error::Error as StdError;
+
+use actix_web::http::{Method, StatusCode};
+
+use crate::{
+    actors::{
+        auth::{AuthError, TokenError},
+        catalog::CatalogError,
+        files::FilesError,
+        tally::StatisticsAway,
+    },
+    db::DbError,
+    domain::listing::WrongParameter,
+    media::probe::ProbeError,
+    storage::StoreError,
+};
+
+/// Characters of a name that are given back.
+const LONGEST_NAME: usize = 100;
+/// Wrong fields that are told of at once.
+pub const MOST_ERRORS: usize = 50;
+
+/// A field, parameter or part that was refused, and why, in words for the person who sent it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct FieldError {
+    /// Its name on the wire.
+    pub field: String,
+    /// What it breaks.
+    pub message: String,
+}
+
+impl FieldError {
+    /// `field` breaks the rule in `message`.
+    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        let mut field: String = field.into();
+        if let Some((end, _)) = field.char_indices().nth(LONGEST_NAME) {
+            field.truncate(end);
+        }
+        Self { field, message: message.into() }
+    }
+}
+
+/// The cause of a fault, for the log.
+pub type Cause = Box<dyn StdError + Send + Sync>;
+
+/// Why a request was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// 400: fields or parameters, all of them at once.
+    #[error("Validation failed")]
+    Invalid(Vec<FieldError>),
+    /// 400: the request as a whole.
+    #[error("{0}")]
+    BadRequest(String),
+    /// 401: no token.
+    #[error("Access denied. No token provided.")]
+    NoToken,
+    /// 401: a token or credentials that do not hold.
+    #[error("{0}")]
+    Unauthenticated(String),
+    /// 403: a valid token without the right.
+    #[error("{0}")]
+    Forbidden(String),
+    /// 404.
+    #[error("{0}")]
+    NotFound(String),
+    /// 405: these would do.
+    #[error("Method not allowed")]
+    MethodNotAllowed(Vec<Method>),
+    /// 408: the body did not come in time.
+    #[error("The request body did not arrive in time")]
+    Timeout,
+    /// 413.
+    #[error("{0}")]
+    TooLarge(String),
+    /// 415.
+    #[error("{0}")]
+    UnsupportedMediaType(String),
+    /// 429.
+    #[error("{message}")]
+    TooManyRequests {
+        /// What happened.
+        message: String,
+        /// Seconds until it is worth trying again.
+        retry_after: u64,
+    },
+    /// 503: switched off on purpose.
+    #[error("{0}")]
+    Maintenance(String),
+    /// 503: a store that is needed, or a queue, has no answer now.
+    #[error("The service is temporarily unavailable")]
+    Unavailable(#[source] Cause),
+    /// 500: a fault of ours.
+    #[error("Internal server error")]
+    Fault(#[source] Cause),
+}
+
+impl ApiError {
+    /// The one table from kind to status.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        match self {
+            Self::Invalid(_) | Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::NoToken | Self::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Timeout => StatusCode::REQUEST_TIMEOUT,
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Maintenance(_) | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Fault(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// Seconds for `Retry-After`, where it helps.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::TooManyRequests { retry_after, .. } => Some(*retry_after),
+            Self::Maintenance(_) => Some(30),
+            Self::Unavailable(_) => Some(1),
+            Self::Invalid(_)
+            | Self::BadRequest(_)
+            | Self::NoToken
+            | Self::Unauthenticated(_)
+            | Self::Forbidden(_)
+            | Self::NotFound(_)
+            | Self::MethodNotAllowed(_)
+            | Self::Timeout
+            | Self::TooLarge(_)
+            | Self::UnsupportedMediaType(_)
+            | Self::Fault(_) => None,
+        }
+    }
+
+    /// One wrong field.
+    pub fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Invalid(vec![FieldError::new(field, message)])
+    }
+
+    /// The right is missing.
+    #[must_use]
+    pub fn forbidden() -> Self {
+        Self::Forbidden("Access denied. You do not have the right to do this.".to_owned())
+    }
+
+    /// `noun` is not there.
+    #[must_use]
+    pub fn no_such(noun: &str) -> Self {
+        Self::NotFound(format!("{noun} not found"))
+    }
+
+    /// A catalogue error, about a `noun`.
+    #[must_use]
+    pub fn of_catalog(noun: &str, error: CatalogError) -> Self {
+        match error {
+            CatalogError::NotFound => Self::no_such(noun),
+            CatalogError::Taken(field) => Self::field(field, "is already taken"),
+            CatalogError::Reference(wrong) => {
+                Self::field(wrong.field, format!("refers to {} that is not there", wrong.what))
+            }
+            CatalogError::Forbidden => Self::forbidden(),
+            CatalogError::Cached => Self::Fault(Box::new(error)),
+            CatalogError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<DbError> for ApiError {
+    fn from(error: DbError) -> Self {
+        match error {
+            DbError::NotFound => Self::no_such("Resource"),
+            DbError::Away(_) => Self::Unavailable(Box::new(error)),
+            DbError::Constraint { .. } | DbError::Fault(_) | DbError::Panicked => Self::Fault(Box::new(error)),
+        }
+    }
+}
+
+impl From<Vec<WrongParameter>> for ApiError {
+    fn from(wrong: Vec<WrongParameter>) -> Self {
+        Self::Invalid(wrong.into_iter().map(|wrong| FieldError::new(wrong.name, wrong.message)).collect())
+    }
+}
+
+impl From<AuthError> for ApiError {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::EmailTaken => Self::field("email", "is already taken"),
+            AuthError::UsernameTaken => Self::field("username", "is already taken"),
+            AuthError::WrongCredentials { tries_left } => {
+                Self::Unauthenticated(format!("Invalid email or password. Tries left: {tries_left}."))
+            }
+            AuthError::Blocked { seconds_left, .. } => Self::TooManyRequests {
+                message: format!("Too many wrong tries. Try again in {seconds_left} seconds."),
+                retry_after: seconds_left,
+            },
+            AuthError::Busy => Self::Unavailable(Box::new(error)),
+            AuthError::CurrentPasswordMissing => Self::field("current_password", "is required"),
+            AuthError::CurrentPasswordWrong { tries_left } => {
+                Self::field("current_password", format!("is wrong; tries left: {tries_left}"))
+            }
+            AuthError::LastOwner => Self::BadRequest("The last owner can be neither demoted nor deleted".to_owned()),
+            AuthError::NotFound => Self::no_such("User"),
+            AuthError::Forbidden => Self::forbidden(),
+            AuthError::Token(error) => error.into(),
+            AuthError::Store(error) => error.into(),
+            AuthError::Fault(_) => Self::Fault(Box::new(error)),
+        }
+    }
+}
+
+impl From<FilesError> for ApiError {
+    fn from(error: FilesError) -> Self {
+        match error {
+            FilesError::NotFound => Self::no_such("File"),
+            FilesError::Forbidden => Self::forbidden(),
+            FilesError::OwnerGone => TokenError::Ended.into(),
+            FilesError::Unsupported(_) => Self::UnsupportedMediaType(
+                "The file is of no accepted type: its bytes must be a video, audio, subtitles or an image".to_owned(),
+            ),
+            FilesError::OverQuota(quota) => {
+                Self::TooLarge(format!("The account would own more than its quota of {quota} bytes"))
+            }
+            FilesError::Referred(by) => {
+                Self::BadRequest(format!("The file cannot be deleted: it is referred to by {}", by.text()))
+            }
+            FilesError::Store(StoreError::TooLarge(limit)) => {
+                Self::TooLarge(format!("The file is larger than {limit} bytes"))
+            }
+            FilesError::Db(error) => error.into(),
+            FilesError::Store(StoreError::Full(_)) | FilesError::Probe(ProbeError::Unavailable(_)) => {
+                Self::Unavailable(Box::new(error))
+            }
+            FilesError::Store(StoreError::NotFound | StoreError::Disk(_))
+            | FilesError::Probe(_)
+            | FilesError::Lost(_)
+            | FilesError::Died => Self::Fault(Box::new(error)),
+        }
+    }
+}
+
+impl From<TokenError> for ApiError {
+    fn from(error: TokenError) -> Self {
+        Self::Unauthenticated(
+            match error {
+                TokenError::Altered | TokenError::NotYetValid | TokenError::WrongKind => "Invalid token.",
+                TokenError::Expired => "The token has expired.",
+                TokenError::Ended => "The token has been ended. Sign in again.",
+                TokenError::Replayed => "The refresh token was used before. Sign in again.",
+            }
+            .to_owned(),
+        )
+    }
+}
+
+impl From<StatisticsAway> for ApiError {
+    fn from(error: StatisticsAway) -> Self {
+        Self::Unavailable(Box::new(error))
+    }
+}

@@ -1,0 +1,81 @@
+//! Files: uploads, and what is known of them. The bytes go out by the playback contract.
+
+use std::time::Duration;
+
+use actix_multipart::Multipart;
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::{dto::FileDto, resources::fresh_page};
+use crate::{
+    actors::files::{Arrival, FilesError, LISTING},
+    domain::{ids::FileId, media::StoredFile},
+    http::{
+        State,
+        access::{Allowed, UploadFiles, ViewCatalogue},
+        body::Id,
+        envelope,
+        error::ApiError,
+        openapi::doc,
+        query::ListQuery,
+        routes::Routes,
+        upload::{self, UploadError},
+    },
+};
+
+type Answer = Result<HttpResponse, ApiError>;
+
+/// Uploads and their facts.
+pub(super) fn routes(routes: Routes) -> Routes {
+    routes
+        .post("/files", create, doc("Upload a file").takes_file().gives::<FileDto>().creates())
+        .get("/files", list, doc("List the files one may see").gives::<FileDto>().lists(&LISTING))
+        .get("/files/{id}", read, doc("Read what is known of a file").gives::<FileDto>())
+        .delete("/files/{id}", remove, doc("Remove a file that nothing refers to"))
+}
+
+async fn create(allowed: Allowed<UploadFiles>, state: State, request: HttpRequest, payload: web::Payload) -> Answer {
+    upload::check_length(&request, state.files.limit())?;
+    upload::check_form(&request)?;
+    let body = Multipart::new(request.headers(), payload);
+    let owner_id = allowed.caller.user_id;
+    let incoming = state.files.receive(owner_id).await?;
+    let idle = Duration::from_millis(state.settings.http.upload_idle_timeout_ms);
+    let uploaded = upload::receive(body, incoming, idle).await?;
+    let arrival = Arrival { incoming: uploaded.incoming, owner_id, original_name: uploaded.original_name };
+    let file = state.files.accept(arrival).await?;
+    let location = format!("/files/{}", file.id);
+    Ok(envelope::created("File created successfully", &location, FileDto::from(&file)))
+}
+
+async fn list(allowed: Allowed<ViewCatalogue>, state: State, query: ListQuery) -> Answer {
+    let request = query.against(&LISTING)?;
+    let page = state.files.list(allowed.reader(), request.clone()).await?;
+    Ok(fresh_page::<StoredFile, FileDto>(&query, &request, page, "Files fetched successfully"))
+}
+
+async fn read(allowed: Allowed<ViewCatalogue>, state: State, Id(id): Id<FileId>) -> Answer {
+    let file = state.files.one(allowed.reader(), id).await?;
+    Ok(envelope::ok("File fetched successfully", FileDto::from(&file)))
+}
+
+async fn remove(_: Allowed<UploadFiles>, state: State, Id(id): Id<FileId>) -> Answer {
+    state.files.remove(id).await?;
+    Ok(envelope::done("File deleted successfully"))
+}
+
+impl From<UploadError> for ApiError {
+    fn from(error: UploadError) -> Self {
+        match error {
+            UploadError::NoFile => Self::field("file", "is required"),
+            UploadError::Twice(part) => Self::field(part, "is given twice"),
+            UploadError::NoForm => Self::UnsupportedMediaType("The body must be multipart/form-data".to_owned()),
+            UploadError::Unknown(part) => Self::field(part, "is unknown"),
+            UploadError::Invalid(rule) => Self::field("type", rule.0),
+            UploadError::TooLarge(limit) => Self::TooLarge(format!("The file is larger than {limit} bytes")),
+            UploadError::Unsupported => FilesError::Unsupported(String::new()).into(),
+            UploadError::Idle => Self::Timeout,
+            UploadError::Broken(_) => Self::BadRequest("The body is not a whole multipart body".to_owned()),
+            UploadError::Store(error) => FilesError::Store(error).into(),
+        }
+    }
+}

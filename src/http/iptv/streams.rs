@@ -1,0 +1,169 @@
+//! Streams, and the chains that start at one.
+
+use actix_web::HttpResponse;
+use uuid::Uuid;
+
+use super::{
+    dto::{EpisodeDto, GenreDto, SeasonDto, SeriesDto, StreamDto, UserDto},
+    resources::{Shown, fresh_page},
+};
+use crate::{
+    actors::{
+        catalog::{CatalogError, Resource as _},
+        playback::{
+            LISTING,
+            ways::{self, Way},
+        },
+    },
+    domain::{
+        catalog::{Episode, Genre, NewStream, Season, Series, Stream, StreamChange},
+        ids::{StreamId, UserId},
+    },
+    http::{
+        State,
+        access::{Allowed, UseStreams},
+        body::{Id, Json},
+        envelope,
+        error::ApiError,
+        openapi::doc,
+        query::ListQuery,
+        routes::Routes,
+    },
+};
+
+type Streams = Allowed<UseStreams>;
+type Answer = Result<HttpResponse, ApiError>;
+
+const NOUN: &str = "Stream";
+const FETCHED_ALL: &str = "Streams fetched successfully";
+
+/// Streams, what they lead to, and the streams of an account and of an episode.
+pub(super) fn routes(routes: Routes) -> Routes {
+    routes
+        .post("/streams", create, doc("Open a stream").takes::<NewStream>().gives::<StreamDto>().creates())
+        .get("/streams", list, doc("List one's own streams; an owner, all").gives::<StreamDto>().lists(&LISTING))
+        .get("/streams/{id}", read, doc("Read").gives::<StreamDto>())
+        .patch("/streams/{id}", change, doc("Change").takes::<StreamChange>().gives::<StreamDto>())
+        .delete("/streams/{id}", remove, doc("Remove"))
+        .get("/streams/{id}/user", user, doc("Whose stream it is").gives::<UserDto>())
+        .get("/streams/{id}/episode", episode, doc("The stream's episode").gives::<EpisodeDto>())
+        .get("/streams/{id}/episode/season", season, doc("The episode's season").gives::<SeasonDto>())
+        .get("/streams/{id}/episode/season/series", series, doc("The season's series").gives::<SeriesDto>())
+        .get(
+            "/streams/{id}/episode/season/series/genre",
+            genres,
+            doc("The series' genres").gives::<GenreDto>().lists(Genre::LISTING),
+        )
+        .get("/users/{id}/streams", of_user, doc("The streams of an account").gives::<StreamDto>().lists(&LISTING))
+        .get(
+            "/users/{id}/streams/episode",
+            episodes_of_user,
+            doc("The episodes of an account's streams, each once").gives::<EpisodeDto>().lists(Episode::LISTING),
+        )
+        .get(
+            "/episodes/{id}/streams",
+            of_episode,
+            doc("The streams of an episode; one's own, an owner all").gives::<StreamDto>().lists(&LISTING),
+        )
+}
+
+fn of(error: CatalogError) -> ApiError {
+    ApiError::of_catalog(NOUN, error)
+}
+
+async fn create(allowed: Streams, state: State, Json(new): Json<NewStream>) -> Answer {
+    let stream = state.playback.create(allowed.viewer(), new).await.map_err(of)?;
+    state.tally.session_lives(stream.id).await;
+    let location = format!("/streams/{}", stream.id);
+    Ok(envelope::created("Stream created successfully", &location, StreamDto::from(&stream)))
+}
+
+async fn list(allowed: Streams, state: State, query: ListQuery) -> Answer {
+    page(&allowed, &state, &query, None).await
+}
+
+async fn read(allowed: Streams, state: State, Id(id): Id<StreamId>) -> Answer {
+    let stream = state.playback.one(allowed.viewer(), id).await.map_err(of)?;
+    Ok(envelope::ok("Stream fetched successfully", StreamDto::from(&stream)))
+}
+
+async fn change(allowed: Streams, state: State, Id(id): Id<StreamId>, Json(change): Json<StreamChange>) -> Answer {
+    let stream = state.playback.change(allowed.viewer(), id, change).await.map_err(of)?;
+    state.tally.session_lives(id).await;
+    Ok(envelope::ok("Stream updated successfully", StreamDto::from(&stream)))
+}
+
+async fn remove(allowed: Streams, state: State, Id(id): Id<StreamId>) -> Answer {
+    state.playback.remove(allowed.viewer(), id).await.map_err(of)?;
+    state.tally.session_ended(id).await;
+    Ok(envelope::done("Stream deleted successfully"))
+}
+
+async fn user(allowed: Streams, state: State, Id(id): Id<StreamId>) -> Answer {
+    let stream = state.playback.one(allowed.viewer(), id).await.map_err(of)?;
+    let user = state.auth.user(&allowed.caller, stream.user_id).await?;
+    Ok(envelope::ok("User fetched successfully", UserDto::from(&user)))
+}
+
+async fn along<R: Shown>(allowed: Streams, state: State, id: StreamId, way: Way) -> Answer {
+    let found: R = state.playback.along(allowed.viewer(), id, way).await.map_err(of)?;
+    Ok(envelope::ok(R::FETCHED, R::Dto::from(&found)))
+}
+
+async fn episode(allowed: Streams, state: State, Id(id): Id<StreamId>) -> Answer {
+    along::<Episode>(allowed, state, id, ways::STREAM_EPISODE).await
+}
+
+async fn season(allowed: Streams, state: State, Id(id): Id<StreamId>) -> Answer {
+    along::<Season>(allowed, state, id, ways::STREAM_SEASON).await
+}
+
+async fn series(allowed: Streams, state: State, Id(id): Id<StreamId>) -> Answer {
+    along::<Series>(allowed, state, id, ways::STREAM_SERIES).await
+}
+
+async fn genres(allowed: Streams, state: State, Id(id): Id<Uuid>, query: ListQuery) -> Answer {
+    page_along::<Genre>(&allowed, &state, &query, Below { way: ways::STREAM_GENRES, id, noun: NOUN }).await
+}
+
+async fn episodes_of_user(allowed: Streams, state: State, Id(id): Id<UserId>, query: ListQuery) -> Answer {
+    own_or_owner(&allowed, id)?;
+    let below = Below { way: ways::USER_EPISODES, id: id.uuid(), noun: "User" };
+    page_along::<Episode>(&allowed, &state, &query, below).await
+}
+
+async fn of_user(allowed: Streams, state: State, Id(id): Id<UserId>, query: ListQuery) -> Answer {
+    own_or_owner(&allowed, id)?;
+    page(&allowed, &state, &query, Some(Below { way: ways::USER_STREAMS, id: id.uuid(), noun: "User" })).await
+}
+
+async fn of_episode(allowed: Streams, state: State, Id(id): Id<Uuid>, query: ListQuery) -> Answer {
+    page(&allowed, &state, &query, Some(Below { way: ways::EPISODE_STREAMS, id, noun: "Episode" })).await
+}
+
+fn own_or_owner(allowed: &Streams, id: UserId) -> Result<(), ApiError> {
+    if allowed.viewer().may_act_for(id) { Ok(()) } else { Err(ApiError::forbidden()) }
+}
+
+/// A way from a parent, with the parent's noun.
+struct Below {
+    way: Way,
+    id: Uuid,
+    noun: &'static str,
+}
+
+async fn page(allowed: &Streams, state: &State, query: &ListQuery, below: Option<Below>) -> Answer {
+    let request = query.against(&LISTING)?;
+    let noun = below.as_ref().map_or(NOUN, |below| below.noun);
+    let below = below.map(|below| (below.way, below.id));
+    let page = state.playback.list(allowed.viewer(), request.clone(), below).await;
+    let page = page.map_err(|error| ApiError::of_catalog(noun, error))?;
+    Ok(fresh_page::<Stream, StreamDto>(query, &request, page, FETCHED_ALL))
+}
+
+async fn page_along<R: Shown>(allowed: &Streams, state: &State, query: &ListQuery, below: Below) -> Answer {
+    let request = query.against(R::LISTING)?;
+    let page = state.playback.list_along::<R>(allowed.viewer(), request.clone(), (below.way, below.id)).await;
+    let page = page.map_err(|error| ApiError::of_catalog(below.noun, error))?;
+    Ok(fresh_page::<R, R::Dto>(query, &request, page, R::FETCHED_ALL))
+}

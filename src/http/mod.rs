@@ -1,0 +1,131 @@
+//! HTTP: one folder a contract. Extracts, makes one call on a handle, shapes the answer. No SQL, no
+//! Redis, no rule of the business; a contract's folder never imports another's.
+
+pub mod access;
+pub mod body;
+pub mod drain;
+pub mod edge;
+pub mod envelope;
+pub mod error;
+pub mod iptv;
+pub mod media;
+pub mod openapi;
+pub mod ops;
+pub mod playback;
+pub mod query;
+pub mod routes;
+pub mod upload;
+
+use std::{future::Ready, net::IpAddr, ops::Deref, sync::Arc};
+
+use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header, web};
+
+use self::{drain::Drain, error::ApiError, routes::Routes};
+use crate::{
+    actors::{auth::Auth, catalog::Catalog, files::Files, operation::Operation, playback::Playback, tally::Tally},
+    cache::Cache,
+    db::Db,
+    settings::Settings,
+};
+
+/// The handles that requests are answered through.
+pub struct House {
+    /// Settings of this process.
+    pub settings: Settings,
+    /// Accounts and tokens.
+    pub auth: Auth,
+    /// The catalogue.
+    pub catalog: Catalog,
+    /// Files and their bytes.
+    pub files: Files,
+    /// Streams.
+    pub playback: Playback,
+    /// Maintenance.
+    pub operation: Operation,
+    /// What runs.
+    pub drain: Drain,
+    /// Counts.
+    pub tally: Tally,
+    /// Postgres, for readiness.
+    pub db: Db,
+    /// Redis, for readiness.
+    pub cache: Cache,
+}
+
+/// The house, as a parameter of handlers.
+#[derive(Clone)]
+pub struct State(Arc<House>);
+
+impl State {
+    /// Wraps the house for the server.
+    #[must_use]
+    pub const fn new(house: Arc<House>) -> Self {
+        Self(house)
+    }
+
+    /// The house of this request.
+    ///
+    /// # Errors
+    /// A fault: the server was built without one.
+    pub fn of(request: &HttpRequest) -> Result<Self, ApiError> {
+        request.app_data::<Self>().cloned().ok_or_else(|| ApiError::Fault("no state in the server".into()))
+    }
+}
+
+impl Deref for State {
+    type Target = House;
+
+    fn deref(&self) -> &House {
+        &self.0
+    }
+}
+
+impl FromRequest for State {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        std::future::ready(Self::of(request))
+    }
+}
+
+/// The operations of all contracts.
+#[must_use]
+pub fn contracts() -> Vec<Routes> {
+    vec![iptv::routes(), playback::routes(), ops::routes()]
+}
+
+/// Puts every contract into a server.
+pub fn configure(config: &mut web::ServiceConfig) {
+    ops::configure_documentation(config);
+    routes::register(config, &contracts());
+    config.default_service(web::to(routes::no_such_path));
+}
+
+/// The address that a request comes from. `X-Forwarded-For` counts only from the proxies named in
+/// the settings: read from the right, the first address that is not one of them. What stands left
+/// of it, or of anything that is no address, was sent by whoever and counts for nothing.
+#[must_use]
+pub fn client_address(request: &HttpRequest, state: &State) -> IpAddr {
+    let peer = request.peer_addr().map_or(IpAddr::from([0, 0, 0, 0]), |address| address.ip());
+    let trusted = &state.settings.http.trusted_proxies;
+    if !trusted.contains(&peer) {
+        return peer;
+    }
+    let forwarded = request.headers().get_all(header::X_FORWARDED_FOR).map(|value| value.to_str().unwrap_or_default());
+    let entries: Vec<&str> = forwarded.flat_map(|value| value.split(',')).map(str::trim).collect();
+    for entry in entries.into_iter().rev() {
+        match forwarded_address(entry) {
+            Some(address) if trusted.contains(&address) => {}
+            Some(address) => return address,
+            None => return peer,
+        }
+    }
+    peer
+}
+
+/// An address as proxies write it: bare, in brackets, or with a port.
+fn forwarded_address(entry: &str) -> Option<IpAddr> {
+    let bare = entry.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(entry);
+    bare.parse().ok().or_else(|| entry.parse::<std::net::SocketAddr>().ok().map(|address| address.ip()))
+}

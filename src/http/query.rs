@@ -1,0 +1,110 @@
+//! Query strings, and the `Link` header that answers them.
+
+use actix_web::{FromRequest, HttpRequest, dev::Payload};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+use super::error::ApiError;
+use crate::domain::listing::{self, ListRequest, Listing, Position};
+
+/// All but the unreserved characters of RFC 3986 §2.3.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The parameters of a list, not yet read against its declaration.
+#[derive(Debug, Clone)]
+pub struct ListQuery {
+    path: String,
+    pairs: Vec<(String, String)>,
+}
+
+impl ListQuery {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// 400 that names every wrong one.
+    pub fn against(&self, listing: &'static Listing) -> Result<ListRequest, ApiError> {
+        listing::parse(listing, &self.pairs).map_err(ApiError::from)
+    }
+
+    /// The `Link` header (RFC 8288) of a page: first, prev, next, last; in a walk by cursor, which knows
+    /// no numbers, first and next.
+    #[must_use]
+    pub fn links(&self, request: &ListRequest, total: u64, next: Option<&str>) -> String {
+        // Filters and order may have come with the cursor: the first page has to name them.
+        let named = request.pairs();
+        let limit = self.pairs.iter().find(|(name, _)| name == "limit");
+        let shape: Vec<&(String, String)> = limit.into_iter().chain(&named).collect();
+        let link = |relation, name, value: &str| self.link(relation, (name, value), &shape);
+        let mut links = vec![link("first", "page", "1")];
+        match request.position {
+            Position::After(_) => links.extend(next.map(|cursor| link("next", "cursor", cursor))),
+            Position::Page(page) => {
+                let page = u64::from(page);
+                let last = total.div_ceil(u64::from(request.limit)).max(1);
+                if page > 1 {
+                    links.push(link("prev", "page", &(page - 1).min(last).to_string()));
+                }
+                if page < last {
+                    links.push(link("next", "page", &(page + 1).to_string()));
+                }
+                links.push(link("last", "page", &last.to_string()));
+            }
+        }
+        links.join(", ")
+    }
+
+    fn link(&self, relation: &str, (name, value): (&str, &str), shape: &[&(String, String)]) -> String {
+        use std::fmt::Write as _;
+        let encode = |text: &str| utf8_percent_encode(text, RESERVED).to_string();
+        let mut target = format!("<{}?{name}={}", self.path, encode(value));
+        for (name, value) in shape {
+            // Writing to a string cannot fail.
+            write!(target, "&{}={}", encode(name), encode(value)).unwrap_or_default();
+        }
+        format!("{target}>; rel=\"{relation}\"")
+    }
+}
+
+impl FromRequest for ListQuery {
+    type Error = ApiError;
+    type Future = std::future::Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        std::future::ready(pairs(request.query_string()).map(|pairs| Self { path: request.path().to_owned(), pairs }))
+    }
+}
+
+/// Decodes a query string (WHATWG URL, `application/x-www-form-urlencoded`), refusing what is not UTF-8.
+///
+/// # Errors
+/// 400 that names the parameter.
+pub fn pairs(query: &str) -> Result<Vec<(String, String)>, ApiError> {
+    query
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let name = decode(name).ok_or_else(|| ApiError::field("query", "is not valid UTF-8"))?;
+            let value = decode(value).ok_or_else(|| ApiError::field(name.clone(), "is not valid UTF-8"))?;
+            Ok((name, value))
+        })
+        .collect()
+}
+
+fn decode(text: &str) -> Option<String> {
+    let spaced = text.replace('+', " ");
+    percent_decode_str(&spaced).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_are_decoded_and_bad_utf8_is_named() {
+        let decoded = pairs("sort=+name&q=a%20b&&x").unwrap();
+        let expected = [("sort", " name"), ("q", "a b"), ("x", "")];
+        assert_eq!(decoded, expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
+        assert!(pairs("q=%FF").is_err());
+        assert!(pairs("%FF=q").is_err());
+    }
+}

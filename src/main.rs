@@ -1,0 +1,198 @@
+//! The command line: `playhouse serve` (the default), `migrate`, `openapi`.
+//!
+//! Owns the order of start and stop: stores, schema, server; then the server drains and the
+//! stores stop. One line on standard error and exit code 1 for a failure, 2 for wrong usage.
+
+use std::{future::poll_fn, io::Write as _, process::ExitCode, task::Poll};
+
+use clap::{Parser, Subcommand};
+use playhouse::{
+    db::migrations::{self, MigrationError},
+    services::{Cancel, Needs, ServiceError, Services, Urls},
+    settings::{Settings, SettingsError},
+    startup::{self, StartError},
+    telemetry::{self, TelemetryError},
+};
+use secrecy::ExposeSecret as _;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// A streaming media backend.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+enum Command {
+    /// Start what is missing, and serve (the default).
+    Serve,
+    /// Bring the database's schema up to this binary's.
+    Migrate,
+    /// Print the OpenAPI document.
+    Openapi,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    #[error(transparent)]
+    Services(#[from] ServiceError),
+    #[error(transparent)]
+    Schema(#[from] MigrationError),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    #[error("no OpenAPI document: {0}")]
+    OpenApi(#[from] serde_json::Error),
+    #[error("the start panicked")]
+    Panicked(#[from] tokio::task::JoinError),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    // Huge pages would triple the memory of a server at rest. Redis, a child, wants none either.
+    if rustix::thread::disable_transparent_huge_pages(true).is_err() {
+        eprintln!("playhouse: transparent huge pages stay on: more memory is used");
+    }
+    let outcome = match arguments.command.unwrap_or(Command::Serve) {
+        Command::Serve => actix_web::rt::System::new().block_on(serve()),
+        Command::Migrate => actix_web::rt::System::new().block_on(migrate()),
+        Command::Openapi => openapi(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("playhouse: {}", failure.to_string().replace('\n', " "));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve() -> Result<(), Failure> {
+    let mut stops = Stops::listen()?;
+    let mut settings = Settings::load()?;
+    telemetry::start(&settings.log)?;
+    let Some((services, urls)) = prepare(&settings, &mut stops).await? else { return Ok(()) };
+    settings.database.url = urls.database;
+    settings.redis.url = urls.redis;
+    let outcome = run(settings, &mut stops).await;
+    tokio::task::spawn_blocking(move || services.stop()).await?;
+    outcome
+}
+
+async fn run(settings: Settings, stops: &mut Stops) -> Result<(), Failure> {
+    let server = tokio::select! {
+        built = startup::build(settings) => built?,
+        () = stops.next() => return Ok(()),
+    };
+    announce(&format!("playhouse listening on http://{}", server.address()))?;
+    Ok(server.run(async || stops.next().await).await?)
+}
+
+async fn migrate() -> Result<(), Failure> {
+    let mut stops = Stops::listen()?;
+    let settings = Settings::load()?;
+    telemetry::start(&settings.log)?;
+    let cancel = Cancel::default();
+    let work = {
+        let cancel = cancel.clone();
+        tokio::task::spawn_blocking(move || -> Result<Vec<String>, Failure> {
+            let (services, urls) = Services::start(&settings, Needs::Database, &cancel)?;
+            let applied = migrations::apply(urls.database.expose_secret());
+            services.stop();
+            Ok(applied?)
+        })
+    };
+    let Some(applied) = stops.or_end_of(work, &cancel).await? else { return Ok(()) };
+    for name in &applied {
+        announce(&format!("applied {name}"))?;
+    }
+    announce(if applied.is_empty() { "the schema is up to date" } else { "done" })?;
+    Ok(())
+}
+
+fn openapi() -> Result<(), Failure> {
+    Ok(announce(&startup::openapi()?)?)
+}
+
+/// Starts the stores and sees to the schema. Nothing is given when a signal ended it.
+async fn prepare(settings: &Settings, stops: &mut Stops) -> Result<Option<(Services, Urls)>, Failure> {
+    let cancel = Cancel::default();
+    let work = {
+        let (settings, cancel) = (settings.clone(), cancel.clone());
+        tokio::task::spawn_blocking(move || -> Result<(Services, Urls), Failure> {
+            let (services, urls) = Services::start(&settings, Needs::Both, &cancel)?;
+            let url = urls.database.expose_secret();
+            if services.has_postgres() {
+                for name in migrations::apply(url)? {
+                    tracing::info!(name, "migrated");
+                }
+            } else {
+                migrations::check(url)?;
+            }
+            Ok((services, urls))
+        })
+    };
+    stops.or_end_of(work, &cancel).await
+}
+
+/// Standard output carries what other programs wait for, and nothing else.
+fn announce(line: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}")?;
+    out.flush()
+}
+
+/// SIGTERM and SIGINT, from the first moment on.
+struct Stops {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stops {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    fn poll(&mut self, context: &mut std::task::Context<'_>) -> Poll<()> {
+        if self.terminate.poll_recv(context).is_ready() || self.interrupt.poll_recv(context).is_ready() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+
+    async fn next(&mut self) {
+        poll_fn(|context| self.poll(context)).await;
+    }
+
+    /// Waits for `work`; after a signal it is told to give up, and what it made is dropped (which
+    /// stops the stores) before this returns nothing.
+    async fn or_end_of<T: Send + 'static>(
+        &mut self,
+        mut work: tokio::task::JoinHandle<Result<T, Failure>>,
+        cancel: &Cancel,
+    ) -> Result<Option<T>, Failure> {
+        tokio::select! {
+            done = &mut work => return done?.map(Some),
+            () = self.next() => cancel.cancel(),
+        }
+        match work.await? {
+            Ok(made) => {
+                tokio::task::spawn_blocking(move || drop(made)).await?;
+                Ok(None)
+            }
+            Err(Failure::Services(ServiceError::Cancelled)) => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+}

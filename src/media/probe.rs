@@ -1,0 +1,268 @@
+//! Asks ffprobe for the facts of a stored file.
+//!
+//! ffprobe opens one file by an absolute path of ours, over the `file` protocol only, and only
+//! with the demuxer of the type that the bytes showed: a playlist or a script that names other
+//! files is refused by its format before any name in it is read.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+
+use super::tool::{ToolError, ToolRun, Tools};
+use crate::{
+    domain::media::{FileKind, MediaFacts, MediaType},
+    settings::MediaSettings,
+};
+
+/// Why there are no facts.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// Readable, but with neither sound nor pictures.
+    #[error("no audio or video stream in it")]
+    NotMedia,
+    /// Not readable as what its first bytes say.
+    #[error("not readable as its type: {0}")]
+    Malformed(String),
+    /// The probe was killed at its deadline.
+    #[error("the probe took too long")]
+    Timeout,
+    /// The probe program is not on this machine.
+    #[error("the probe is not available: {0}")]
+    Unavailable(String),
+    /// A fault of ours.
+    #[error("the probe failed")]
+    Fault(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<ToolError> for ProbeError {
+    fn from(error: ToolError) -> Self {
+        match error {
+            ToolError::Missing(program) => Self::Unavailable(program),
+            ToolError::Timeout(_) => Self::Timeout,
+            ToolError::TooMuch(_) => Self::Malformed("more to say about it than is taken".to_owned()),
+            ToolError::Fault { .. } => Self::Fault(Box::new(error)),
+        }
+    }
+}
+
+/// What the probe found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Probed {
+    /// By what is in it: a container of moving pictures with sound only is audio.
+    pub kind: FileKind,
+    /// The facts.
+    pub facts: MediaFacts,
+}
+
+/// ffprobe, ready to be asked. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Prober {
+    tools: Tools,
+    program: PathBuf,
+}
+
+#[derive(Deserialize)]
+struct Report {
+    #[serde(default)]
+    streams: Vec<Stream>,
+    #[serde(default)]
+    format: Format,
+}
+
+#[derive(Deserialize, Default)]
+struct Format {
+    duration: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Stream {
+    #[serde(default)]
+    codec_type: String,
+    codec_name: Option<String>,
+    width: Option<i32>,
+    height: Option<i32>,
+    duration: Option<String>,
+    #[serde(default)]
+    disposition: Disposition,
+}
+
+#[derive(Deserialize, Default)]
+struct Disposition {
+    #[serde(default)]
+    attached_pic: u8,
+}
+
+impl Prober {
+    /// With the program and the limits of section `media`.
+    #[must_use]
+    pub fn new(settings: &MediaSettings, tools: Tools) -> Self {
+        Self { tools, program: settings.ffprobe.clone() }
+    }
+
+    /// The facts of the file at `path`, which is absolute and made by us. Text has none.
+    ///
+    /// # Errors
+    /// See [`ProbeError`]. With `NotMedia` and `Malformed` the file is not what it seemed.
+    pub async fn probe(&self, path: &Path, kind: MediaType) -> Result<Probed, ProbeError> {
+        let Some(demuxer) = kind.demuxers() else {
+            return Ok(Probed { kind: kind.kind(), facts: MediaFacts::default() });
+        };
+        let output = self.tools.run(self.command(path, demuxer)).await?;
+        if !output.status.success() {
+            let line = output.stderr.lines().last().unwrap_or_default().to_owned();
+            return Err(ProbeError::Malformed(line));
+        }
+        let report =
+            serde_json::from_slice::<Report>(&output.stdout).map_err(|error| ProbeError::Fault(error.into()))?;
+        judge(report, kind)
+    }
+
+    fn command(&self, path: &Path, demuxer: &str) -> ToolRun {
+        let mut file = OsString::from("file:");
+        file.push(path);
+        let entries =
+            "format=duration:stream=codec_type,codec_name,width,height,duration:stream_disposition=attached_pic";
+        let words = [
+            "-v",
+            "error",
+            "-hide_banner",
+            "-protocol_whitelist",
+            "file",
+            "-format_whitelist",
+            demuxer,
+            "-print_format",
+            "json",
+            "-show_entries",
+            entries,
+            "-i",
+        ];
+        let arguments = words.into_iter().map(OsString::from).chain([file]).collect();
+        ToolRun { name: "ffprobe", program: self.program.clone(), arguments, file_bytes: 0 }
+    }
+}
+
+fn judge(report: Report, kind: MediaType) -> Result<Probed, ProbeError> {
+    let Report { streams, format } = report;
+    let of = |wanted: &str| {
+        streams.iter().find(|stream| stream.codec_type == wanted && stream.disposition.attached_pic == 0)
+    };
+    let (video, audio) = (of("video"), of("audio"));
+    let seconds = |text: &Option<String>| {
+        text.as_deref().and_then(|text| text.parse::<f64>().ok()).filter(|value| value.is_finite() && *value >= 0.0)
+    };
+    let pixels = |value: Option<i32>| value.filter(|count| *count > 0);
+    let mut facts = MediaFacts {
+        duration_seconds: seconds(&format.duration)
+            .or_else(|| [video, audio].iter().flatten().find_map(|s| seconds(&s.duration))),
+        width: video.and_then(|stream| pixels(stream.width)),
+        height: video.and_then(|stream| pixels(stream.height)),
+        video_codec: video.and_then(|stream| stream.codec_name.clone()),
+        audio_codec: audio.and_then(|stream| stream.codec_name.clone()),
+    };
+    let found = match (kind.kind(), video, audio) {
+        (FileKind::Image, ..) if facts.width.is_some() && facts.height.is_some() => {
+            facts.duration_seconds = None;
+            FileKind::Image
+        }
+        (FileKind::Image, ..) => return Err(ProbeError::Malformed("no picture in it".to_owned())),
+        (_, Some(_), _) => FileKind::Video,
+        (_, None, Some(_)) => FileKind::Audio,
+        (_, None, None) => return Err(ProbeError::NotMedia),
+    };
+    Ok(Probed { kind: found, facts })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        media::sniff::{HEAD_BYTES, sniff},
+        settings::Settings,
+    };
+
+    fn prober() -> (Prober, Tools) {
+        let settings = Settings::from_variables(config::Map::new()).unwrap().media;
+        let tools = Tools::new(&settings);
+        (Prober::new(&settings, tools.clone()), tools)
+    }
+
+    fn folder() -> PathBuf {
+        let path = std::env::temp_dir().join(format!("playhouse-probe-{}", uuid::Uuid::now_v7()));
+        std::fs::create_dir(&path).unwrap();
+        path
+    }
+
+    /// Two seconds of a test picture with a tone, in the format that `words` ask for.
+    async fn make(tools: &Tools, file: &Path, words: &str) {
+        let start = "-v error -nostdin -f lavfi -i testsrc=d=2:s=160x90:r=10 -f lavfi -i sine=d=2 -t 2";
+        let arguments = start.split(' ').chain(words.split_whitespace()).map(OsString::from).chain([file.into()]);
+        let run =
+            ToolRun { name: "ffmpeg", program: "ffmpeg".into(), arguments: arguments.collect(), file_bytes: 1 << 24 };
+        let output = tools.run(run).await.unwrap();
+        assert!(output.status.success(), "{words}: {}", output.stderr);
+    }
+
+    #[tokio::test]
+    async fn every_accepted_type_is_sniffed_and_probed() {
+        let (prober, tools) = prober();
+        let folder = folder();
+        for (name, words, kind) in [
+            ("a.mp4", "-c:v libx264 -c:a aac", FileKind::Video),
+            ("a.mov", "-c:v libx264 -c:a aac", FileKind::Video),
+            ("a.mkv", "-c:v libx264 -c:a aac", FileKind::Video),
+            ("a.webm", "-c:v libvpx -c:a libopus", FileKind::Video),
+            ("a.ts", "-c:v libx264 -c:a aac", FileKind::Video),
+            ("b.mp4", "-vn -c:a aac", FileKind::Audio),
+            ("a.mp3", "-vn", FileKind::Audio),
+            ("a.aac", "-vn", FileKind::Audio),
+            ("a.ogg", "-vn", FileKind::Audio),
+            ("a.flac", "-vn", FileKind::Audio),
+            ("a.wav", "-vn", FileKind::Audio),
+            ("a.jpg", "-an -frames:v 1", FileKind::Image),
+            ("a.png", "-an -frames:v 1", FileKind::Image),
+            ("a.gif", "-an", FileKind::Image),
+            ("a.webp", "-an -frames:v 1", FileKind::Image),
+        ] {
+            let file = folder.join(name);
+            make(&tools, &file, words).await;
+            let bytes = std::fs::read(&file).unwrap();
+            let kind_of_bytes = sniff(&bytes[..bytes.len().min(HEAD_BYTES)]).unwrap_or_else(|| panic!("{name}"));
+            assert_eq!(kind_of_bytes.extension(), file.extension().unwrap(), "{name}");
+            // The name must not matter.
+            let plain = folder.join("plain");
+            std::fs::rename(&file, &plain).unwrap();
+            let found = prober.probe(&plain, kind_of_bytes).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert_eq!(found.kind, kind, "{name}");
+            let seconds = found.facts.duration_seconds;
+            assert_eq!(
+                seconds.is_some_and(|s| (1.8..2.3).contains(&s)),
+                kind != FileKind::Image,
+                "{name}: {seconds:?}"
+            );
+            assert_eq!(found.facts.width.zip(found.facts.height).is_some(), kind != FileKind::Audio, "{name}");
+            assert_eq!(found.facts.audio_codec.is_some(), kind != FileKind::Image, "{name}");
+        }
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_playlist_is_refused_whatever_it_is_called() {
+        let (prober, tools) = prober();
+        let folder = folder();
+        let real = folder.join("real.ts");
+        make(&tools, &real, "-c:v libx264 -c:a aac").await;
+        let path = folder.join("hostile");
+        let playlist = format!("#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:2,\n{}\n#EXT-X-ENDLIST\n", real.display());
+        for text in [playlist, format!("ffconcat version 1.0\nfile {}\n", real.display())] {
+            std::fs::write(&path, text).unwrap();
+            for kind in MediaType::ALL.into_iter().filter(|kind| kind.demuxers().is_some()) {
+                let error = prober.probe(&path, kind).await.unwrap_err();
+                assert!(matches!(error, ProbeError::Malformed(_) | ProbeError::NotMedia), "{kind:?}: {error}");
+            }
+        }
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+}

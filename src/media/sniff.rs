@@ -1,0 +1,300 @@
+//! Tells a file's type from its first bytes. Names and headers have no say, and what is not
+//! surely one of the accepted types is refused: scripts, playlists, SVG and HTML have no branch
+//! here that could take them.
+
+use std::io::{self, Read as _};
+
+use crate::domain::media::MediaType;
+
+/// So many first bytes are enough for every check.
+pub const HEAD_BYTES: usize = 8192;
+
+/// Largest subtitle file: text is checked as a whole.
+pub const MAX_SUBTITLE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// The type of a file that begins with `head` ([`HEAD_BYTES`] of it, or all of a shorter file).
+#[must_use]
+pub fn sniff(head: &[u8]) -> Option<MediaType> {
+    signature(head)
+        .or_else(|| iso_media(head))
+        .or_else(|| is_transport_stream(head).then_some(MediaType::MpegTs))
+        .or_else(|| framed_audio(head))
+        .or_else(|| subtitle(head))
+}
+
+/// Types with an unmistakable signature.
+fn signature(head: &[u8]) -> Option<MediaType> {
+    let ebml = |doctype: &[u8]| {
+        head.starts_with(&[0x1a, 0x45, 0xdf, 0xa3])
+            && head.get(..head.len().min(256)).is_some_and(|start| contains(start, doctype))
+    };
+    let riff = |form: &[u8]| head.starts_with(b"RIFF") && head.get(8..8 + form.len()) == Some(form);
+    let checks = [
+        (ebml(b"\x42\x82\x84webm"), MediaType::WebM),
+        (ebml(b"\x42\x82\x88matroska"), MediaType::Matroska),
+        (head.starts_with(b"\xff\xd8\xff"), MediaType::Jpeg),
+        (head.starts_with(b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR"), MediaType::Png),
+        (head.starts_with(b"GIF87a") || head.starts_with(b"GIF89a"), MediaType::Gif),
+        (riff(b"WEBPVP8"), MediaType::WebP),
+        (riff(b"WAVE"), MediaType::Wav),
+        (head.starts_with(b"OggS\0"), MediaType::Ogg),
+        (head.starts_with(b"fLaC\0") || head.starts_with(b"fLaC\x80"), MediaType::Flac),
+    ];
+    checks.into_iter().find_map(|(holds, kind)| holds.then_some(kind))
+}
+
+fn contains(hay: &[u8], needle: &[u8]) -> bool {
+    hay.windows(needle.len()).any(|window| window == needle)
+}
+
+fn be32(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..)?.first_chunk::<4>().map(|word| u32::from_be_bytes(*word))
+}
+
+/// Brands of MP4 files; `iso?`, `3gp?` and `3g2?` come on top.
+const MP4_BRANDS: [&[u8; 4]; 16] = [
+    b"mp41", b"mp42", b"mp71", b"avc1", b"dash", b"M4V ", b"M4VH", b"M4VP", b"M4A ", b"M4B ", b"MSNV", b"mmp4",
+    b"f4v ", b"F4V ", b"cmfc", b"cmfs",
+];
+
+/// ISO base media (MP4, AVIF; not HEIC) and `QuickTime`, also the old form without `ftyp`.
+fn iso_media(head: &[u8]) -> Option<MediaType> {
+    let size = be32(head, 0)?;
+    let name = head.get(4..8)?;
+    if name != b"ftyp" {
+        // The size's first byte keeps text out: such a box is under 512 MB, or has a long size.
+        let box_like = (8..0x2000_0000).contains(&size) || size == 1;
+        let old = [b"moov", b"mdat", b"wide", b"free", b"skip"].iter().any(|known| name == known.as_slice());
+        return (box_like && old).then_some(MediaType::Mov);
+    }
+    let end = usize::try_from(size).ok().filter(|end| (16..=HEAD_BYTES).contains(end))?;
+    let body = head.get(8..end.min(head.len()))?;
+    let major = body.first_chunk::<4>()?;
+    let compatible = || body.get(8..).into_iter().flat_map(|list| list.chunks_exact(4));
+    let picture = |brand: &[u8]| brand == b"avif" || brand == b"avis";
+    let movie = |brand: &[u8]| {
+        MP4_BRANDS.iter().any(|known| known.as_slice() == brand)
+            || [b"iso".as_slice(), b"3gp", b"3g2"].iter().any(|family| brand.starts_with(family))
+    };
+    match major {
+        b"qt  " => Some(MediaType::Mov),
+        brand if picture(brand) => Some(MediaType::Avif),
+        b"mif1" | b"msf1" | b"miaf" => compatible().any(picture).then_some(MediaType::Avif),
+        b"heic" | b"heix" | b"hevc" | b"heim" | b"heis" | b"hevm" | b"hevs" | b"crx " | b"jp2 " => None,
+        brand => (movie(brand) || compatible().any(movie)).then_some(MediaType::Mp4),
+    }
+}
+
+/// Five packets in a row with their sync byte; 192-byte packets have a time code in front.
+fn is_transport_stream(head: &[u8]) -> bool {
+    [(0_usize, 188_usize), (4, 192)].into_iter().any(|(first, step)| {
+        (0..5).all(|n| {
+            let packet = head.get(first + n * step..).and_then(<[u8]>::first_chunk::<4>);
+            // No transport error, and adaptation field control is never zero.
+            packet.is_some_and(|[sync, pid, _, control]| *sync == 0x47 && pid & 0x80 == 0 && control & 0x30 != 0)
+        })
+    })
+}
+
+/// MP3 and ADTS: frames that follow each other, or an ID3 tag that an MP3 frame follows. A tag
+/// longer than the head is believed here; the probe has the last word.
+fn framed_audio(head: &[u8]) -> Option<MediaType> {
+    if let Some([b'I', b'D', b'3', major, minor, _, size @ ..]) = head.first_chunk::<10>() {
+        if *major == 0xff || *minor == 0xff || size.iter().any(|byte| byte & 0x80 != 0) {
+            return None;
+        }
+        let length = 10 + size.iter().fold(0_usize, |sum, byte| sum * 128 + usize::from(*byte));
+        return match head.get(length..) {
+            None | Some([]) => Some(MediaType::Mp3),
+            Some(rest) => {
+                let padding = rest.iter().take_while(|byte| **byte == 0).count();
+                rest.get(padding..).and_then(frames)
+            }
+        };
+    }
+    frames(head)
+}
+
+fn frames(bytes: &[u8]) -> Option<MediaType> {
+    let two = |length: fn(&[u8]) -> Option<usize>| {
+        let first = length(bytes)?;
+        match bytes.get(first..) {
+            Some(next) if next.len() >= 7 => length(next).map(drop),
+            _ => Some(()),
+        }
+    };
+    if two(adts_frame).is_some() { Some(MediaType::Aac) } else { two(mp3_frame).map(|()| MediaType::Mp3) }
+}
+
+/// Bytes of the ADTS frame that begins here.
+fn adts_frame(bytes: &[u8]) -> Option<usize> {
+    let [sync, flags, rate, high, mid, low, _] = bytes.first_chunk::<7>()?;
+    let length = (usize::from(high & 0x03) << 11) | (usize::from(*mid) << 3) | usize::from(low >> 5);
+    let fits = *sync == 0xff && flags & 0xf6 == 0xf0 && (rate >> 2) & 0x0f < 13 && length > 7;
+    fits.then_some(length)
+}
+
+/// Bytes of the MPEG audio layer III frame that begins here.
+fn mp3_frame(bytes: &[u8]) -> Option<usize> {
+    const KBITS_1: [usize; 14] = [32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320];
+    const KBITS_2: [usize; 14] = [8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160];
+    const HERTZ: [usize; 3] = [44_100, 48_000, 32_000];
+    let [sync, version, rates, _] = bytes.first_chunk::<4>()?;
+    if *sync != 0xff || version & 0xe0 != 0xe0 || (version >> 1) & 3 != 1 {
+        return None;
+    }
+    let (kbits, divisor, factor) = match (version >> 3) & 3 {
+        3 => (KBITS_1, 1, 144),
+        2 => (KBITS_2, 2, 72),
+        0 => (KBITS_2, 4, 72),
+        _ => return None,
+    };
+    let kbit = kbits.get(usize::from(rates >> 4).checked_sub(1)?)?;
+    let hertz = HERTZ.get(usize::from((rates >> 2) & 3))? / divisor;
+    Some(factor * kbit * 1000 / hertz + usize::from((rates >> 1) & 1))
+}
+
+/// The head as text: valid UTF-8 but for a character cut off at the end, no control characters.
+fn text(head: &[u8]) -> Option<&str> {
+    let text = match std::str::from_utf8(head) {
+        Ok(text) => text,
+        Err(error) if error.error_len().is_none() => std::str::from_utf8(head.get(..error.valid_up_to())?).ok()?,
+        Err(_) => return None,
+    };
+    let plain = text.chars().all(|c| !c.is_control() || matches!(c, '\n' | '\r' | '\t'));
+    plain.then(|| text.strip_prefix('\u{feff}').unwrap_or(text))
+}
+
+fn subtitle(head: &[u8]) -> Option<MediaType> {
+    let text = text(head)?;
+    if let Some(rest) = text.strip_prefix("WEBVTT") {
+        return rest.chars().next().is_none_or(|c| matches!(c, ' ' | '\t' | '\n' | '\r')).then_some(MediaType::WebVtt);
+    }
+    let mut lines = text.lines().map(str::trim).skip_while(|line| line.is_empty());
+    let number = lines.next()?;
+    let numbered = !number.is_empty() && number.len() <= 9 && number.bytes().all(|byte| byte.is_ascii_digit());
+    let (from, to) = lines.next()?.split_once("-->")?;
+    let timed = is_srt_time(from.trim()) && to.split_whitespace().next().is_some_and(is_srt_time);
+    (numbered && timed).then_some(MediaType::Srt)
+}
+
+/// `01:02:03,456`; a point in place of the comma is common.
+fn is_srt_time(text: &str) -> bool {
+    let Some((clock, millis)) = text.split_once([',', '.']) else { return false };
+    let digits = |part: &str, most: usize| (1..=most).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
+    let mut parts = clock.split(':');
+    let clock_fits = parts.next().is_some_and(|hours| digits(hours, 4))
+        && parts.next().is_some_and(|minutes| digits(minutes, 2))
+        && parts.next().is_some_and(|seconds| digits(seconds, 2))
+        && parts.next().is_none();
+    clock_fits && digits(millis, 3)
+}
+
+/// Whether the whole of a subtitle file is text, and not too long. Reads the file: call it where
+/// blocking is allowed.
+///
+/// # Errors
+/// The disk's.
+pub fn is_text_throughout(file: &mut std::fs::File) -> io::Result<bool> {
+    let mut bytes = Vec::new();
+    file.take(MAX_SUBTITLE_BYTES + 1).read_to_end(&mut bytes)?;
+    let fits = u64::try_from(bytes.len()).is_ok_and(|length| length <= MAX_SUBTITLE_BYTES);
+    Ok(fits && std::str::from_utf8(&bytes).is_ok_and(|whole| text(whole.as_bytes()).is_some()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn scripts_playlists_and_pages_are_nothing() {
+        for hostile in [
+            "#EXTM3U\n#EXT-X-VERSION:3\n#EXTINF:1,\nfile:///etc/passwd\n",
+            "\u{feff}#EXTM3U\n",
+            "ffconcat version 1.0\nfile /etc/passwd\n",
+            "<svg xmlns=\"http://www.w3.org/2000/svg\"><script/></svg>",
+            "<?xml version=\"1.0\"?><svg/>",
+            "<!DOCTYPE html><html><script>alert(1)</script></html>",
+            "<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\"/>",
+            "%PDF-1.4",
+            "WEBVTTX\n",
+            "1\nnot a time --> at all\n",
+            "moov",
+            "textmoov and so on",
+            "#EXTftypisom",
+            "",
+        ] {
+            assert_eq!(sniff(hostile.as_bytes()), None, "{hostile}");
+        }
+    }
+
+    #[test]
+    fn subtitles_are_text_of_their_form() {
+        assert_eq!(sniff(b"WEBVTT"), Some(MediaType::WebVtt));
+        assert_eq!(sniff("\u{feff}WEBVTT - Titel\n\n".as_bytes()), Some(MediaType::WebVtt));
+        let srt = "\r\n1\r\n00:00:01,000 --> 00:00:02,500\r\nHallo Welt\r\n";
+        assert_eq!(sniff(srt.as_bytes()), Some(MediaType::Srt));
+        assert_eq!(sniff(b"WEBVTT\n\xff\xfe\n"), None, "not UTF-8");
+        assert_eq!(sniff(b"WEBVTT\n\0"), None, "a control character");
+        assert_eq!(
+            sniff("WEBVTT\né".as_bytes().split_last().unwrap().1),
+            Some(MediaType::WebVtt),
+            "cut in a character"
+        );
+    }
+
+    #[test]
+    fn brands_tell_pictures_from_films() {
+        let ftyp = |major: &[u8], compatible: &[&[u8]]| {
+            let mut bytes = u32::try_from(16 + 4 * compatible.len()).unwrap().to_be_bytes().to_vec();
+            bytes.extend_from_slice(b"ftyp");
+            bytes.extend_from_slice(major);
+            bytes.extend_from_slice(&[0; 4]);
+            bytes.extend_from_slice(&compatible.concat());
+            bytes
+        };
+        for (major, compatible, expected) in [
+            (b"avif", vec![b"mif1".as_slice()], Some(MediaType::Avif)),
+            (b"mif1", vec![b"heic", b"avif"], Some(MediaType::Avif)),
+            (b"mif1", vec![b"heic"], None),
+            (b"heic", vec![b"mif1"], None),
+            (b"isom", vec![b"isom", b"avc1"], Some(MediaType::Mp4)),
+            (b"XAVC", vec![b"mp42"], Some(MediaType::Mp4)),
+            (b"qt  ", vec![b"qt  "], Some(MediaType::Mov)),
+            (b"zzzz", vec![b"zzzz"], None),
+        ] {
+            assert_eq!(sniff(&ftyp(major, &compatible)), expected, "{}", String::from_utf8_lossy(major));
+        }
+    }
+
+    #[test]
+    fn one_sync_byte_is_not_a_transport_stream() {
+        let mut stream = vec![0_u8; 188 * 5];
+        for packet in stream.chunks_mut(188) {
+            packet[0] = 0x47;
+            packet[3] = 0x10;
+        }
+        assert_eq!(sniff(&stream), Some(MediaType::MpegTs));
+        stream[188] = 0;
+        assert_eq!(sniff(&stream), None);
+        assert_eq!(sniff(b"G"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..2048), prefix in 0..9_usize) {
+            let starts: [&[u8]; 9] =
+                [b"", b"ID3\x04\0", b"\xff\xfb", b"\xff\xf1", b"\0\0\0\x20ftyp", b"RIFF", b"\x1aE\xdf\xa3", b"WEBVTT\n", b"1\n00:"];
+            let mut head = starts[prefix].to_vec();
+            head.extend(bytes);
+            std::hint::black_box(sniff(&head));
+        }
+
+        #[test]
+        fn no_printable_text_is_a_tool_format(text in "[ -~\\r\\n]{0,400}") {
+            prop_assert_eq!(sniff(text.as_bytes()).and_then(MediaType::demuxers), None);
+        }
+    }
+}

@@ -1,0 +1,399 @@
+//! Typed settings: read in layers, checked once at the start, handed down by value.
+//!
+//! Layers, later ones win: `config/default.toml` (built in) < `config/<environment>.toml` <
+//! `PLAYHOUSE_<SECTION>__<KEY>`; `DATABASE_URL` and `REDIS_URL` are taken too. No globals.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+use config::{Config, Environment, File, FileFormat, Map};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+
+use crate::domain::access::Role;
+
+const DEFAULTS: &str = include_str!("../config/default.toml");
+const SHORTEST_SECRET: usize = 32;
+/// Settings that are texts, by variable.
+const TEXTS: [(&str, &str); 9] = [
+    ("PLAYHOUSE_AUTH__TOKEN_SECRET", "auth.token_secret"),
+    ("PLAYHOUSE_AUTH__ISSUER", "auth.issuer"),
+    ("PLAYHOUSE_AUTH__AUDIENCE", "auth.audience"),
+    ("PLAYHOUSE_DATABASE__URL", "database.url"),
+    ("PLAYHOUSE_REDIS__URL", "redis.url"),
+    ("PLAYHOUSE_REDIS__PREFIX", "redis.prefix"),
+    ("PLAYHOUSE_DATA_DIR", "data_dir"),
+    ("PLAYHOUSE_MEDIA_DIR", "media_dir"),
+    ("PLAYHOUSE_LOG__FILTER", "log.filter"),
+];
+
+/// All settings; `config/default.toml` explains each.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml is the text of every setting")]
+pub struct Settings {
+    #[serde(skip)]
+    pub environment: RunEnvironment,
+    pub data_dir: PathBuf,
+    pub media_dir: PathBuf,
+    pub http: HttpSettings,
+    pub database: DatabaseSettings,
+    pub redis: RedisSettings,
+    pub services: ServiceSettings,
+    pub auth: AuthSettings,
+    pub cache: CacheSettings,
+    pub media: MediaSettings,
+    pub log: LogSettings,
+}
+
+/// Which `config/<environment>.toml` is read (`PLAYHOUSE_ENV`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RunEnvironment {
+    /// The default: nothing has to be set.
+    #[default]
+    Development,
+    /// The token secret must be given.
+    Production,
+    /// The test suite.
+    Test,
+}
+
+impl RunEnvironment {
+    /// The name in `PLAYHOUSE_ENV` and in the file's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Development => "development",
+            Self::Production => "production",
+            Self::Test => "test",
+        }
+    }
+
+    fn parse(name: &str) -> Result<Self, SettingsError> {
+        match name {
+            "" | "development" => Ok(Self::Development),
+            "production" => Ok(Self::Production),
+            "test" => Ok(Self::Test),
+            other => {
+                Err(SettingsError::new("PLAYHOUSE_ENV", format!("'{other}' is none of development, production, test")))
+            }
+        }
+    }
+}
+
+/// Section `http`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml is the text of every setting")]
+pub struct HttpSettings {
+    pub bind: SocketAddr,
+    pub workers: usize,
+    pub max_connections_per_worker: usize,
+    pub header_timeout_ms: u64,
+    pub body_timeout_ms: u64,
+    pub upload_idle_timeout_ms: u64,
+    pub keep_alive_seconds: u64,
+    pub stalled_reader_seconds: u32,
+    pub shutdown_seconds: u64,
+    pub json_limit_bytes: usize,
+    pub trusted_proxies: Vec<IpAddr>,
+}
+
+/// Section `database`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml is the text of every setting")]
+pub struct DatabaseSettings {
+    pub url: SecretString,
+    pub pool_size: u32,
+    pub queue: usize,
+    pub deadline_ms: u64,
+    pub statement_timeout_ms: u64,
+}
+
+impl DatabaseSettings {
+    /// Connections, and threads that use them: as set, or twice the cores, but 4 at least. More give some
+    /// more throughput, and more statements that are late while all cores are busy (docs/BENCHMARKS.md).
+    #[must_use]
+    pub fn connections(&self) -> u32 {
+        match self.pool_size {
+            0 => {
+                let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+                u32::try_from(cores.saturating_mul(2)).unwrap_or(u32::MAX).max(4)
+            }
+            set => set,
+        }
+    }
+}
+
+/// Section `redis`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml is the text of every setting")]
+pub struct RedisSettings {
+    pub url: SecretString,
+    pub timeout_ms: u64,
+    pub probe_ms: u64,
+    pub prefix: String,
+}
+
+/// Section `services`: where the programs of the private stores are.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml is the text of every setting")]
+pub struct ServiceSettings {
+    pub postgres_bin_dir: PathBuf,
+    pub redis_binary: PathBuf,
+}
+
+/// Section `auth`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml is the text of every setting")]
+pub struct AuthSettings {
+    pub issuer: String,
+    pub audience: String,
+    pub token_secret: SecretString,
+    pub access_seconds: u32,
+    pub refresh_seconds: u32,
+    pub leeway_seconds: u64,
+    pub sessions_per_account: i64,
+    pub registration_roles: Vec<Role>,
+    pub hash_threads: usize,
+    pub hash_queue: usize,
+    pub hash_deadline_ms: u64,
+    pub hash_memory_kib: u32,
+    pub hash_passes: u32,
+    pub lockout_tries: u32,
+    pub lockout_window_seconds: u32,
+    pub lockout_block_seconds: u32,
+}
+
+/// Section `cache`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml is the text of every setting")]
+pub struct CacheSettings {
+    pub bytes: u64,
+    pub ttl_seconds: u64,
+}
+
+/// Section `media`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml is the text of every setting")]
+pub struct MediaSettings {
+    pub max_upload_bytes: u64,
+    pub account_quota_bytes: u64,
+    pub chunk_bytes: usize,
+    pub tool_deadline_ms: u64,
+    pub tool_parallel: usize,
+    pub tool_memory_bytes: u64,
+    pub ffprobe: PathBuf,
+}
+
+/// Section `log`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml is the text of every setting")]
+pub struct LogSettings {
+    pub format: LogFormat,
+    pub filter: String,
+}
+
+/// How a log line is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines: one JSON object a line.
+    Json,
+}
+
+/// A setting that is wrong; its text is one line that names the setting.
+#[derive(Debug, thiserror::Error)]
+#[error("wrong setting {name}: {problem}")]
+pub struct SettingsError {
+    name: String,
+    problem: String,
+}
+
+impl SettingsError {
+    fn new(name: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { name: name.into(), problem: problem.into() }
+    }
+}
+
+impl From<config::ConfigError> for SettingsError {
+    fn from(error: config::ConfigError) -> Self {
+        let name = match &error {
+            config::ConfigError::NotFound(key) | config::ConfigError::Type { key: Some(key), .. } => key.clone(),
+            _ => String::from("(see the text)"),
+        };
+        Self::new(name, error.to_string().replace('\n', " "))
+    }
+}
+
+impl Settings {
+    /// Reads and checks the settings of this process.
+    ///
+    /// # Errors
+    /// The first setting that is unknown, of the wrong type or out of its limits.
+    pub fn load() -> Result<Self, SettingsError> {
+        Self::from_variables(std::env::vars().collect())
+    }
+
+    /// As [`Settings::load`], with these environment variables in place of the process's.
+    ///
+    /// # Errors
+    /// As [`Settings::load`].
+    pub fn from_variables(mut variables: Map<String, String>) -> Result<Self, SettingsError> {
+        let environment = RunEnvironment::parse(&variables.remove("PLAYHOUSE_ENV").unwrap_or_default())?;
+        let folder = variables.remove("PLAYHOUSE_CONFIG_DIR").map_or_else(|| PathBuf::from("config"), PathBuf::from);
+        for (short, long) in [("DATABASE_URL", "PLAYHOUSE_DATABASE__URL"), ("REDIS_URL", "PLAYHOUSE_REDIS__URL")] {
+            if let Some(url) = variables.remove(short) {
+                variables.entry(long.to_owned()).or_insert(url);
+            }
+        }
+        let file = folder.join(format!("{}.toml", environment.name()));
+        // Texts that may look like a number stay as they are.
+        let texts: Vec<(&str, String)> =
+            TEXTS.iter().filter_map(|(variable, key)| variables.remove(*variable).map(|value| (*key, value))).collect();
+        let mut builder = Config::builder();
+        for (key, value) in texts {
+            builder = builder.set_override(key, value)?;
+        }
+        let mut settings: Self = builder
+            .add_source(File::from_str(DEFAULTS, FileFormat::Toml))
+            .add_source(File::from(file).required(false))
+            .add_source(
+                Environment::with_prefix("PLAYHOUSE")
+                    .prefix_separator("_")
+                    .separator("__")
+                    .try_parsing(true)
+                    .list_separator(",")
+                    .with_list_parse_key("auth.registration_roles")
+                    .with_list_parse_key("http.trusted_proxies")
+                    .source(Some(variables)),
+            )
+            .build()?
+            .try_deserialize()?;
+        settings.environment = environment;
+        settings.check()?;
+        Ok(settings)
+    }
+
+    fn check(&self) -> Result<(), SettingsError> {
+        let secret = self.auth.token_secret.expose_secret();
+        let rules = [
+            ("auth.token_secret", secret.is_empty() || secret.len() >= SHORTEST_SECRET, "needs at least 32 bytes"),
+            (
+                "auth.token_secret",
+                !secret.is_empty() || self.environment != RunEnvironment::Production,
+                "must be given in production (PLAYHOUSE_AUTH__TOKEN_SECRET)",
+            ),
+            ("auth.leeway_seconds", self.auth.leeway_seconds <= 5, "is 5 at most"),
+            ("auth.access_seconds", self.auth.access_seconds >= 1, "is 1 at least"),
+            ("auth.refresh_seconds", self.auth.refresh_seconds >= 1, "is 1 at least"),
+            ("auth.sessions_per_account", self.auth.sessions_per_account >= 1, "is 1 at least"),
+            ("auth.hash_threads", self.auth.hash_threads >= 1, "is 1 at least"),
+            ("auth.hash_queue", self.auth.hash_queue >= 1, "is 1 at least"),
+            ("auth.hash_memory_kib", self.auth.hash_memory_kib >= 8, "is 8 at least"),
+            ("auth.hash_passes", self.auth.hash_passes >= 1, "is 1 at least"),
+            ("auth.lockout_tries", self.auth.lockout_tries >= 1, "is 1 at least"),
+            ("auth.lockout_window_seconds", self.auth.lockout_window_seconds >= 1, "is 1 at least"),
+            ("auth.lockout_block_seconds", self.auth.lockout_block_seconds >= 1, "is 1 at least"),
+            ("auth.issuer", !self.auth.issuer.is_empty(), "must not be empty"),
+            ("auth.audience", !self.auth.audience.is_empty(), "must not be empty"),
+            ("auth.registration_roles", !self.auth.registration_roles.contains(&Role::Owner), "must not contain owner"),
+            ("database.pool_size", self.database.pool_size <= 1000, "is 1000 at most"),
+            ("database.queue", self.database.queue >= 1, "is 1 at least"),
+            ("redis.timeout_ms", self.redis.timeout_ms >= 1, "is 1 at least"),
+            ("redis.probe_ms", self.redis.probe_ms >= 10, "is 10 at least"),
+            ("redis.prefix", !self.redis.prefix.is_empty(), "must not be empty"),
+            ("cache.ttl_seconds", self.cache.ttl_seconds >= 1, "is 1 at least"),
+            (
+                "media.chunk_bytes",
+                (4096..=4 * 1024 * 1024).contains(&self.media.chunk_bytes),
+                "lies between 4096 and 4194304",
+            ),
+            ("media.tool_parallel", self.media.tool_parallel >= 1, "is 1 at least"),
+            ("http.json_limit_bytes", self.http.json_limit_bytes >= 1024, "is 1024 at least"),
+        ];
+        match rules.into_iter().find(|(_, holds, _)| !holds) {
+            Some((name, _, problem)) => Err(SettingsError::new(name, problem)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Milliseconds of a setting as a [`Duration`].
+#[must_use]
+pub const fn millis(value: u64) -> Duration {
+    Duration::from_millis(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(pairs: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+        Settings::from_variables(pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
+    }
+
+    #[test]
+    fn defaults_need_nothing() {
+        let settings = load(&[]).unwrap();
+        assert_eq!(settings.http.bind.port(), 8080);
+        assert_eq!(settings.auth.registration_roles, [Role::Viewer]);
+    }
+
+    #[test]
+    fn variables_win_and_short_names_work() {
+        let settings = load(&[
+            ("PLAYHOUSE_HTTP__BIND", "127.0.0.1:0"),
+            ("DATABASE_URL", "postgres://somewhere/db"),
+            ("PLAYHOUSE_AUTH__REGISTRATION_ROLES", "viewer,editor"),
+            ("PLAYHOUSE_DATA_DIR", "/tmp/x"),
+        ])
+        .unwrap();
+        assert_eq!(settings.http.bind.port(), 0);
+        assert_eq!(settings.database.url.expose_secret(), "postgres://somewhere/db");
+        assert_eq!(settings.auth.registration_roles, [Role::Viewer, Role::Editor]);
+        assert_eq!(settings.data_dir, PathBuf::from("/tmp/x"));
+    }
+
+    #[test]
+    fn a_secret_of_digits_stays_as_it_is() {
+        let digits = "31415926535897932384626433832795028841";
+        let settings = load(&[("PLAYHOUSE_AUTH__TOKEN_SECRET", digits)]).unwrap();
+        assert_eq!(settings.auth.token_secret.expose_secret(), digits);
+    }
+
+    #[test]
+    fn a_wrong_setting_is_named_in_one_line() {
+        for (name, value, expected) in [
+            ("PLAYHOUSE_HTTP__BIND", "nowhere", "http.bind"),
+            ("PLAYHOUSE_AUTH__TOKEN_SECRET", "short", "auth.token_secret"),
+            ("PLAYHOUSE_AUTH__LEEWAY_SECONDS", "6", "auth.leeway_seconds"),
+            ("PLAYHOUSE_HTTP__PROT", "1", "prot"),
+            ("PLAYHOUSE_AUTH__REGISTRATION_ROLES", "owner", "auth.registration_roles"),
+        ] {
+            let text = load(&[(name, value)]).unwrap_err().to_string();
+            assert!(text.contains(expected), "{text}");
+            assert!(!text.contains('\n'), "{text}");
+        }
+    }
+
+    #[test]
+    fn production_wants_a_secret() {
+        let text = load(&[("PLAYHOUSE_ENV", "production")]).unwrap_err().to_string();
+        assert!(text.contains("auth.token_secret"), "{text}");
+        let long = "x".repeat(32);
+        assert!(load(&[("PLAYHOUSE_ENV", "production"), ("PLAYHOUSE_AUTH__TOKEN_SECRET", &long)]).is_ok());
+    }
+}

@@ -1,0 +1,227 @@
+//! From settings to a running server: stores → handles → server. Gives back the bound address, so
+//! that port 0 works and tests run the real thing.
+
+use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use actix_cors::Cors;
+use actix_web::{
+    App, HttpServer,
+    dev::Server as ActixServer,
+    http::{Method, header},
+    middleware::from_fn,
+};
+
+use crate::{
+    actors::{
+        auth::{Auth, AuthParts, AuthStartError, Clock},
+        catalog::Catalog,
+        files::{FileStores, Files, FilesError},
+        operation::Operation,
+        playback::Playback,
+        tally::Tally,
+    },
+    cache::Cache,
+    db::{Db, DbError},
+    http::{self, House, State, drain::Drain, edge},
+    media::{probe::Prober, tool::Tools},
+    settings::{HttpSettings, Settings},
+    storage::Store,
+    telemetry,
+};
+
+/// How long a start waits for the link to the other nodes. Without Redis the server serves all the same.
+const LINK_WAIT: Duration = Duration::from_millis(500);
+/// For what has been answered to leave the process.
+const LAST_BYTES: Duration = Duration::from_millis(200);
+
+/// Why the server does not start; one line each.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Redis' address.
+    #[error("wrong setting redis.url: {0}")]
+    Redis(#[from] redis::RedisError),
+    /// Keys or hash parameters.
+    #[error(transparent)]
+    Auth(#[from] AuthStartError),
+    /// The database did not answer.
+    #[error("the database does not answer: {0}")]
+    Database(#[from] DbError),
+    /// The media folder.
+    #[error("cannot use the media folder {folder}: {cause}")]
+    Media {
+        /// The folder.
+        folder: std::path::PathBuf,
+        /// What is wrong with it.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// What dead processes left in the store.
+    #[error("cannot settle the media folder: {0}")]
+    Sweep(#[from] FilesError),
+    /// The address.
+    #[error("cannot listen on {address}: {cause}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// What is wrong with it.
+        #[source]
+        cause: std::io::Error,
+    },
+}
+
+/// A server that listens.
+pub struct Server {
+    serving: ActixServer,
+    address: SocketAddr,
+    drain: Drain,
+    limit: Duration,
+    tally: Tally,
+}
+
+impl Server {
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `stop`; then takes no new connection, finishes what runs within the time of the
+    /// settings, and tells Redis the last counts. A second `stop` ends it at once.
+    ///
+    /// # Errors
+    /// The server's own.
+    pub async fn run(self, mut stop: impl AsyncFnMut()) -> std::io::Result<()> {
+        let Self { serving, drain, limit, tally, .. } = self;
+        let handle = serving.handle();
+        let mut serving = pin!(serving);
+        tokio::select! {
+            ended = &mut serving => return ended,
+            () = stop() => tracing::info!("stopping: finishing what runs"),
+        }
+        // No new connections from here on. The server itself would wait for idle ones too.
+        let dry = async {
+            drain.run_dry(limit).await;
+            tokio::time::sleep(LAST_BYTES).await;
+        };
+        let ended = tokio::select! {
+            (ended, ()) = async { tokio::join!(&mut serving, handle.stop(true)) } => ended,
+            () = dry => Ok(()),
+            () = stop() => Ok(()),
+        };
+        if tally.flush().await.is_err() {
+            tracing::warn!("the last counts were not written: Redis is away");
+        }
+        ended
+    }
+}
+
+/// Builds the house. `settings` name both stores; the schema is the one this binary needs.
+///
+/// # Errors
+/// See [`StartError`].
+pub async fn build(settings: Settings) -> Result<Server, StartError> {
+    telemetry::start_metrics();
+    let db = Db::start(&settings.database);
+    let cache = Cache::start(&settings.redis, &settings.cache)?;
+    cache.linked(LINK_WAIT).await;
+    let tally = Tally::start(cache.clone());
+    let auth = Auth::start(AuthParts {
+        settings: &settings.auth,
+        data_dir: &settings.data_dir,
+        keep: Duration::from_secs(settings.cache.ttl_seconds),
+        db: db.clone(),
+        cache: cache.clone(),
+        clock: Clock::System,
+    })?;
+    let store = Store::open(&settings.media_dir)
+        .map_err(|cause| StartError::Media { folder: settings.media_dir.clone(), cause })?;
+    let prober = Prober::new(&settings.media, Tools::new(&settings.media));
+    let files = Files::new(FileStores { db: db.clone(), cache: cache.clone(), store }, prober, &settings.media);
+    let swept = files.sweep().await?;
+    tracing::info!(?swept, "what dead processes left in the store is settled");
+    let drain = Drain::default();
+    let house = House {
+        auth,
+        catalog: Catalog::new(db.clone(), cache.clone()),
+        playback: Playback::new(db.clone()),
+        operation: Operation::start(db.clone(), cache.clone()).await?,
+        files,
+        drain: drain.clone(),
+        tally: tally.clone(),
+        db,
+        cache,
+        settings,
+    };
+    listen(State::new(Arc::new(house)), drain, tally)
+}
+
+fn listen(state: State, drain: Drain, tally: Tally) -> Result<Server, StartError> {
+    let http = state.settings.http.clone();
+    let address = http.bind;
+    let limit = Duration::from_secs(http.shutdown_seconds);
+    let stalled = http.stalled_reader_seconds.saturating_mul(1000);
+    let app = move || {
+        App::new()
+            .app_data(state.clone())
+            .wrap(from_fn(edge::maintenance))
+            .wrap(cors())
+            .wrap(from_fn(edge::edge))
+            .configure(http::configure)
+    };
+    let server = HttpServer::new(app)
+        .workers(workers(&http))
+        .max_connections(http.max_connections_per_worker)
+        .client_request_timeout(Duration::from_millis(http.header_timeout_ms))
+        .keep_alive(Duration::from_secs(http.keep_alive_seconds))
+        .shutdown_timeout(http.shutdown_seconds)
+        .disable_signals()
+        .tcp_nodelay(true)
+        .on_connect(move |connection, _| {
+            if let Some(stream) = connection.downcast_ref::<actix_web::rt::net::TcpStream>() {
+                // Ends a connection whose peer takes nothing for so long, also at a closed window.
+                if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(stream, stalled) {
+                    tracing::debug!(%error, "no limit for stalled readers");
+                }
+            }
+        });
+    let bound = |cause| StartError::Bind { address, cause };
+    let server = server.bind(address).map_err(bound)?;
+    let address = server.addrs().first().copied().unwrap_or(address);
+    Ok(Server { serving: server.run(), address, drain, limit, tally })
+}
+
+fn workers(http: &HttpSettings) -> usize {
+    match http.workers {
+        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        count => count,
+    }
+}
+
+/// Every origin may call; credentials travel in the header, never in cookies.
+fn cors() -> Cors {
+    Cors::default()
+        .allow_any_origin()
+        .send_wildcard()
+        .allowed_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+        .allow_any_header()
+        .expose_headers([
+            header::CONTENT_RANGE,
+            header::CONTENT_LENGTH,
+            header::ETAG,
+            header::LINK,
+            header::LOCATION,
+            header::RETRY_AFTER,
+            edge::REQUEST_ID,
+        ])
+        // The answer does not depend on the origin.
+        .disable_vary_header()
+        .max_age(86400)
+}
+
+/// The API description, as `GET /api-docs/openapi.json` gives it.
+///
+/// # Errors
+/// It cannot be written as JSON.
+pub fn openapi() -> Result<String, serde_json::Error> {
+    serde_json::to_string_pretty(&http::openapi::document(&http::contracts()))
+}

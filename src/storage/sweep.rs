@@ -1,0 +1,117 @@
+//! Settling what dead processes left: each entry of their journals is decided by its row.
+
+use std::{
+    collections::HashSet,
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{Place, Store, StoreError, blocking, remove, sync_folder, try_lock};
+use crate::domain::ids::FileId;
+
+/// Entries that are asked about at once.
+const BATCH: usize = 500;
+
+/// What a sweep did.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Swept {
+    /// Dead processes whose folders were settled.
+    pub instances: usize,
+    /// Entries found in them.
+    pub settled: usize,
+    /// Of these, the ones without a row, whose bytes were removed.
+    pub removed: usize,
+}
+
+/// Why a sweep ended early. What it had settled is settled.
+#[derive(Debug, thiserror::Error)]
+pub enum SweepError<E> {
+    /// Whether the rows exist could not be told.
+    #[error("the rows could not be read")]
+    Rows(E),
+    /// The disk failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A dead process's folder, and the lock that makes us its heir.
+struct Estate {
+    folder: PathBuf,
+    entries: Vec<FileId>,
+    lock: File,
+}
+
+impl Store {
+    /// Settles the folders of dead processes. `exists` gives those of the ids whose rows exist,
+    /// after every insertion that was under way has ended.
+    ///
+    /// # Errors
+    /// See [`SweepError`].
+    pub async fn sweep<E, F>(&self, exists: F) -> Result<Swept, SweepError<E>>
+    where
+        F: AsyncFn(Vec<FileId>) -> Result<HashSet<FileId>, E>,
+    {
+        let place = Arc::clone(&self.place);
+        let mut swept = Swept::default();
+        for folder in blocking(move || others(&place)).await? {
+            let Some(estate) = blocking(move || take_over(folder)).await? else { continue };
+            for batch in estate.entries.chunks(BATCH) {
+                let batch = batch.to_vec();
+                let rows = exists(batch.clone()).await.map_err(SweepError::Rows)?;
+                swept.settled += batch.len();
+                swept.removed += batch.iter().filter(|id| !rows.contains(id)).count();
+                let (place, folder) = (Arc::clone(&self.place), estate.folder.clone());
+                blocking(move || batch.into_iter().try_for_each(|id| settle(&place, &folder, id, &rows))).await?;
+            }
+            swept.instances += 1;
+            blocking(move || close(estate)).await?;
+        }
+        Ok(swept)
+    }
+}
+
+/// The folders of all instances but this one.
+fn others(place: &Place) -> io::Result<Vec<PathBuf>> {
+    let entries =
+        fs::read_dir(place.tmp())?.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<_>>>()?;
+    Ok(entries.into_iter().filter(|path| path.is_dir() && *path != place.own).collect())
+}
+
+fn take_over(folder: PathBuf) -> io::Result<Option<Estate>> {
+    let Some(lock) = try_lock(&folder.with_extension("lock"))? else { return Ok(None) };
+    let entries = match fs::read_dir(&folder) {
+        Ok(entries) => entries.collect::<io::Result<Vec<_>>>()?,
+        // Another heir was faster.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    let entries = entries.iter().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    Ok(Some(Estate { folder, entries, lock }))
+}
+
+fn settle(place: &Place, folder: &Path, id: FileId, rows: &HashSet<FileId>) -> io::Result<()> {
+    if !rows.contains(&id) {
+        let home = place.home(id);
+        remove(&home)?;
+        if let Some(parent) = home.parent().filter(|parent| parent.is_dir()) {
+            sync_folder(parent)?;
+        }
+    }
+    remove(&folder.join(id.to_string()))
+}
+
+fn close(estate: Estate) -> io::Result<()> {
+    match fs::remove_dir(&estate.folder) {
+        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
+            tracing::warn!("a folder of a dead process holds what is not ours, and stays");
+            return Ok(());
+        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    remove(&estate.folder.with_extension("lock"))?;
+    drop(estate.lock);
+    Ok(())
+}

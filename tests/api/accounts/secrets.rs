@@ -1,0 +1,168 @@
+//! Hashing under load, its time, and the secret that signs the tokens.
+
+use std::{
+    cell::Cell,
+    time::{Duration, Instant},
+};
+
+use super::{at_once, count, fresh_email, message, patient, registration, retry_after};
+use crate::support::{
+    app::{Answer, App, Plan},
+    people::PASSWORD,
+    stores::TestDb,
+};
+
+#[actix_web::test]
+async fn sixty_four_logins_at_once_hold_nobody_up() {
+    let db = TestDb::create();
+    let app = patient(&db).with("PLAYHOUSE_AUTH__HASH_MEMORY_KIB", "32768").start();
+    let mut people = Vec::new();
+    for _ in 0..8 {
+        people.push(app.register().await);
+    }
+    let done = Cell::new(false);
+    let logins = async {
+        let began = Instant::now();
+        let answers = at_once(64, |at| app.login(&people[at % 8].email, PASSWORD)).await;
+        done.set(true);
+        (answers, began.elapsed())
+    };
+    let meanwhile = async {
+        let mut times = Vec::new();
+        while !done.get() {
+            let began = Instant::now();
+            assert_eq!(app.get("/genres", &people[0]).await.status, 200);
+            times.push(began.elapsed());
+        }
+        times
+    };
+    let ((answers, all), times) = futures_util::future::join(logins, meanwhile).await;
+    for answer in &answers {
+        match answer.status {
+            200 => {}
+            503 => assert!(retry_after(answer) > 0),
+            other => panic!("{other}: {}", String::from_utf8_lossy(&answer.bytes)),
+        }
+    }
+    assert!(answers.iter().any(|answer| answer.status == 200));
+    // Behind hashes on the workers it would wait for a good part of them.
+    let ordinary = median(times);
+    assert!(ordinary < all / 10, "a JSON route took {ordinary:?} while 64 logins took {all:?}");
+}
+
+#[actix_web::test]
+async fn a_full_hash_queue_is_503_and_costs_no_try() {
+    let db = TestDb::create();
+    let plan = patient(&db)
+        .with("PLAYHOUSE_AUTH__HASH_THREADS", "1")
+        .with("PLAYHOUSE_AUTH__HASH_QUEUE", "1")
+        // Half a second and more a hash: longer than a request waits for a place.
+        .with("PLAYHOUSE_AUTH__HASH_MEMORY_KIB", "131072")
+        .with("PLAYHOUSE_AUTH__HASH_PASSES", "4");
+    let app = plan.start();
+    let email = fresh_email();
+    // Five at once, one of a pair's places each.
+    let answers = at_once(5, |_| app.login(&email, "a wrong password")).await;
+    let busy: Vec<&Answer> = answers.iter().filter(|answer| answer.status == 503).collect();
+    let looked_at = answers.iter().filter(|answer| answer.status == 401).count();
+    assert!(!busy.is_empty(), "the queue was never full");
+    assert_eq!(looked_at + busy.len(), 5);
+    for answer in busy {
+        assert!(retry_after(answer) > 0);
+        assert_eq!(message(answer), "The service is temporarily unavailable");
+    }
+    let answer = app.login(&email, "a wrong password").await;
+    assert!(message(&answer).ends_with(&format!("Tries left: {}.", 4 - looked_at)), "{}", message(&answer));
+    let answers = at_once(5, |_| app.post_open("/users/registration", registration(&fresh_email()))).await;
+    let busy = answers.iter().filter(|answer| answer.status == 503).count();
+    let made = answers.iter().filter(|answer| answer.status == 201).count();
+    assert!(busy > 0 && made > 0 && busy + made == 5, "{busy} busy, {made} made");
+    assert_eq!(usize::try_from(count(&db, "users")), Ok(made), "one that was refused was made");
+}
+
+async fn time_of(app: &App, email: &str) -> Duration {
+    let began = Instant::now();
+    let answer = app.login(email, "a wrong password").await;
+    let took = began.elapsed();
+    assert_eq!(answer.status, 401);
+    took
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
+}
+
+#[actix_web::test]
+async fn an_unknown_email_takes_as_long_as_a_wrong_password() {
+    let db = TestDb::create();
+    let plan =
+        patient(&db).with("PLAYHOUSE_AUTH__HASH_MEMORY_KIB", "4096").with("PLAYHOUSE_AUTH__LOCKOUT_TRIES", "1000000");
+    let app = plan.start();
+    let person = app.register().await;
+    let mut seen = Vec::new();
+    // What else runs on the machine disturbs a measurement; a difference of ours is in all of them.
+    for _ in 0..4 {
+        let (mut known, mut unknown) = (Vec::new(), Vec::new());
+        for at in 0..200 {
+            let stranger = fresh_email();
+            // Interleaved, and neither always second.
+            if at % 2 == 0 {
+                known.push(time_of(&app, &person.email).await);
+                unknown.push(time_of(&app, &stranger).await);
+            } else {
+                unknown.push(time_of(&app, &stranger).await);
+                known.push(time_of(&app, &person.email).await);
+            }
+        }
+        let ratio = median(unknown).as_secs_f64() / median(known).as_secs_f64();
+        if (0.95..=1.05).contains(&ratio) {
+            return;
+        }
+        seen.push(ratio);
+    }
+    panic!("an unknown e-mail address takes {seen:?} times as long as a wrong password");
+}
+
+/// Standard error of a server that must not start.
+fn refused_start(plan: &Plan) -> String {
+    let output = plan.command().output().expect("it runs");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(output.stdout.is_empty(), "{output:?}");
+    String::from_utf8(output.stderr).expect("UTF-8")
+}
+
+#[actix_web::test]
+async fn without_a_good_secret_there_is_no_start() {
+    let db = TestDb::create();
+    let short = "short-and-secret-of-31-bytes-xx";
+    assert_eq!(short.len(), 31);
+    let secret = "PLAYHOUSE_AUTH__TOKEN_SECRET";
+    for plan in [
+        patient(&db).with(secret, short),
+        patient(&db).with(secret, "x"),
+        patient(&db).with("PLAYHOUSE_ENV", "production").with(secret, ""),
+        patient(&db).with("PLAYHOUSE_ENV", "production").with(secret, short),
+    ] {
+        let said = refused_start(&plan);
+        assert_eq!(said.lines().count(), 1, "{said}");
+        assert!(said.contains("auth.token_secret"), "{said}");
+        assert!(!said.contains(short), "{said}");
+    }
+    let said = refused_start(&patient(&db).with("PLAYHOUSE_AUTH__LEEWAY_SECONDS", "6"));
+    assert!(said.contains("auth.leeway_seconds") && said.lines().count() == 1, "{said}");
+    let plan = patient(&db).with("PLAYHOUSE_ENV", "production").with("PLAYHOUSE_HTTP__BIND", "127.0.0.1:0");
+    plan.start().register().await;
+}
+
+#[actix_web::test]
+async fn a_secret_that_is_made_is_kept_for_the_next_start() {
+    let db = TestDb::create();
+    let plan = patient(&db).with("PLAYHOUSE_AUTH__TOKEN_SECRET", "");
+    let mut app = plan.start();
+    let person = app.register().await;
+    app.kill();
+    assert_eq!(plan.start().get("/genres", &person).await.status, 200);
+    let other = patient(&db).with("PLAYHOUSE_AUTH__TOKEN_SECRET", "").start();
+    assert_eq!(other.get("/genres", &person).await.status, 401, "another folder has another secret");
+}

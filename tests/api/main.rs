@@ -1,0 +1,35 @@
+//! The one test binary: the running server over HTTP, against real stores. A file a subject.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod accounts;
+mod architecture;
+mod bad_input;
+mod browser;
+mod caches;
+mod crashes;
+mod docs;
+mod failures;
+mod files;
+mod files_store;
+mod hostile_files;
+mod iptv;
+mod lists;
+mod operation;
+mod players;
+mod ranges;
+mod routes;
+mod stalls;
+mod stores;
+mod tokens;
+mod tour;
+mod uploads;

@@ -1,0 +1,115 @@
+//! Paths: the router and the description, slashes, ids, nothing there.
+
+use std::collections::BTreeSet;
+
+use reqwest::Method;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{TABLE, Things, description, signed_in_for};
+use crate::support::{
+    app::{Answer, App},
+    stores::TestDb,
+};
+
+#[actix_web::test]
+async fn the_router_and_the_description_agree_on_paths_and_methods() {
+    let db = TestDb::create();
+    let app = App::start(&db);
+    let all = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+    let mut refused = 0;
+    for (path, documented) in description(&app).await {
+        let concrete = path.replace("{id}", &Uuid::now_v7().to_string());
+        let mut allowed: BTreeSet<String> = documented.clone();
+        if documented.contains("GET") {
+            allowed.insert("HEAD".to_owned());
+        }
+        for method in all {
+            let answer = Answer::of(app.request(method.parse().unwrap(), &concrete, None)).await;
+            let what = format!("{method} {path}");
+            if documented.contains(method) {
+                assert!(!matches!(answer.status, 404 | 405), "{what}: {}", answer.status);
+                continue;
+            }
+            assert_eq!(answer.status, 405, "{what}");
+            assert_eq!(answer.json()["response"], "Method Not Allowed", "{what}");
+            let named: BTreeSet<String> =
+                answer.header("allow").unwrap().split(',').map(|name| name.trim().to_owned()).collect();
+            assert_eq!(named, allowed, "{what}");
+            refused += 1;
+        }
+    }
+    assert!(refused > 100, "only {refused} refused");
+}
+
+#[actix_web::test]
+async fn a_slash_at_the_end_changes_nothing() {
+    let db = TestDb::create();
+    let app = App::start(&db);
+    let people = app.people().await;
+    let standing = Things::make(&app, &people.owner).await;
+    for row in TABLE {
+        let (method, path, sent, statuses) = row;
+        let things = if *method == "GET" { None } else { Some(Things::make(&app, &people.owner).await) };
+        let things = things.as_ref().unwrap_or(&standing);
+        let owner = signed_in_for(&app, &people.owner, path).await;
+        let slashed = format!("{path}/");
+        let request = app.request(method.parse().unwrap(), &things.fill(&slashed), Some(&owner));
+        let with = Answer::of(things.with_body(request, *sent)).await;
+        assert_eq!(with.status, statuses[4], "{method} {slashed}");
+        if *method == "GET" && !matches!(*path, "/metrics" | "/stats") {
+            let without = Answer::of(things.request(&app, row, Some(&owner))).await;
+            assert_eq!(with.bytes, without.bytes, "{slashed}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn an_unknown_path_is_404_in_the_envelope() {
+    let db = TestDb::create();
+    let app = App::start(&db);
+    let owner = app.register().await;
+    let id = Uuid::now_v7();
+    let deep = format!("/streams/{id}/episode/season/series/genre/streams");
+    let below = format!("/genres/{id}/seasons");
+    for path in ["/", "/nothing", "/genre", "/genresx", "/genres/a/b/c", "/users/login/x", "/media", "/api-docs/x.exe"]
+        .into_iter()
+        .chain([&*deep, &*below])
+    {
+        for method in [Method::GET, Method::POST, Method::DELETE] {
+            for caller in [None, Some(&owner)] {
+                let answer = Answer::of(app.request(method.clone(), path, caller)).await;
+                let expected = json!({"status": 404, "response": "Not Found", "message": "No such path"});
+                assert_eq!((answer.status, answer.json()), (404, expected), "{method} {path}");
+            }
+        }
+    }
+}
+
+#[actix_web::test]
+async fn an_id_that_is_not_there_is_404_and_a_malformed_one_400() {
+    let db = TestDb::create();
+    let app = App::start(&db);
+    let owner = app.register().await;
+    let absent = Uuid::now_v7().to_string();
+    let mut asked = 0;
+    for (path, methods) in description(&app).await.into_iter().filter(|(path, _)| path.contains("{id}")) {
+        for method in methods {
+            let ask = async |id: &str, path: &str| {
+                let request = app.request(method.parse().unwrap(), &path.replace("{id}", id), Some(&owner));
+                let request = if method == "PATCH" { request.json(&json!({})) } else { request };
+                Answer::of(request).await
+            };
+            let answer = ask(&absent, &path).await;
+            assert_eq!(answer.status, 404, "{method} {path}");
+            let message = answer.json()["message"].as_str().unwrap().to_owned();
+            assert!(message.ends_with(" not found"), "{method} {path}: {message}");
+            for malformed in ["1", "x", &absent[1..], &absent.replace('-', ""), &format!("{{{absent}}}")] {
+                let answer = ask(malformed, &path).await;
+                assert_eq!(answer.wrong_fields(), ["id"], "{method} {path} {malformed}");
+            }
+            asked += 1;
+        }
+    }
+    assert!(asked > 25, "only {asked} asked");
+}

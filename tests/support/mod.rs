@@ -1,0 +1,11 @@
+//! What the tests stand on: stores, the running binary, people who call it.
+
+#![allow(dead_code, unreachable_pub, reason = "each test binary takes what it needs")]
+
+pub mod app;
+pub mod load;
+pub mod media;
+pub mod media_folder;
+pub mod people;
+pub mod raw;
+pub mod stores;
