@@ -75,7 +75,7 @@ impl MediaAnswer<'_> {
     /// The process has no file descriptor left.
     pub fn respond(&self, request: &HttpRequest) -> io::Result<HttpResponse<BoxBody>> {
         let (method, headers) = (request.method(), request.headers());
-        let left = untagged(method, headers, self.sha256, self.bytes.len());
+        let left = untagged(request, self.sha256, self.bytes.len());
         // The name gives no header: type and disposition are not taken from it.
         let file =
             NamedFile::from_file(self.bytes.descriptor()?, "file")?.use_etag(false).disable_content_disposition();

@@ -28,6 +28,13 @@ pub(super) fn parse(value: &str, length: u64) -> Asked {
     }
 }
 
+/// Whether a value is written in the one plain way, with numbers that fit: what any parser reads alike.
+pub(super) fn is_plain(value: &str) -> bool {
+    let number = |text: &str| text.len() <= 18 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let spec = value.strip_prefix("bytes=").and_then(|spec| spec.split_once('-'));
+    spec.is_some_and(|(first, last)| number(first) && number(last))
+}
+
 fn one(spec: &str, length: u64) -> Asked {
     let Some((first, last)) = spec.split_once('-') else { return Asked::Whole };
     let part = match (position(first), position(last)) {
