@@ -1,10 +1,11 @@
 //! Where each scope is at, in this process: counters that only grow.
 
 use std::{
-    hash::{BuildHasher as _, RandomState},
+    hash::BuildHasher as _,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
+use foldhash::fast::RandomState;
 use uuid::Uuid;
 
 use crate::domain::ids::UserId;
@@ -113,7 +114,7 @@ impl Generations {
             hearing: AtomicBool::new(false),
             kinds: std::array::from_fn(|_| [AtomicU64::new(0), AtomicU64::new(0)]),
             rows: std::iter::repeat_with(|| AtomicU64::new(0)).take(ROW_COUNTERS).collect(),
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
         }
     }
 

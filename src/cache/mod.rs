@@ -17,7 +17,7 @@ mod shared;
 
 use std::{
     future::Future,
-    hash::{BuildHasher as _, RandomState},
+    hash::BuildHasher as _,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -27,6 +27,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 pub use generations::{Kind, Scope, Stamp};
 use moka::sync::Cache as Moka;
 use redis::aio::ConnectionManager;
@@ -67,8 +68,8 @@ struct Inner {
     timeout: Duration,
     ttl: Duration,
     enabled: bool,
-    bodies: Moka<String, Entry<Bytes>>,
-    totals: Moka<String, Entry<i64>>,
+    bodies: Moka<String, Entry<Bytes>, RandomState>,
+    totals: Moka<String, Entry<i64>, RandomState>,
     stripes: Vec<Mutex<()>>,
     hasher: RandomState,
     /// Invalidations that the other nodes have not been told of yet.
@@ -107,10 +108,10 @@ impl Cache {
                     u32::try_from(key.len() + entry.value.len() + 128).unwrap_or(u32::MAX)
                 })
                 .time_to_live(ttl)
-                .build(),
-            totals: Moka::builder().max_capacity(TOTALS).time_to_live(ttl).build(),
+                .build_with_hasher(RandomState::default()),
+            totals: Moka::builder().max_capacity(TOTALS).time_to_live(ttl).build_with_hasher(RandomState::default()),
             stripes: std::iter::repeat_with(|| Mutex::new(())).take(LOAD_STRIPES).collect(),
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
             untold,
         });
         Link::new(Arc::clone(&inner), client, millis(redis.probe_ms), queue).start();

@@ -4,6 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use foldhash::fast::RandomState;
 use moka::sync::Cache as Kept;
 
 use super::{
@@ -79,12 +80,13 @@ pub(super) struct Standings {
     db: Db,
     cache: Cache,
     clock: Clock,
-    kept: Kept<UserId, (Stamp, Arc<Standing>)>,
+    kept: Kept<UserId, (Stamp, Arc<Standing>), RandomState>,
 }
 
 impl Standings {
     pub(super) fn new(db: Db, cache: Cache, clock: Clock, life: Duration) -> Self {
-        Self { db, cache, clock, kept: Kept::builder().max_capacity(ACCOUNTS).time_to_live(life).build() }
+        let kept = Kept::builder().max_capacity(ACCOUNTS).time_to_live(life);
+        Self { db, cache, clock, kept: kept.build_with_hasher(RandomState::default()) }
     }
 
     /// The account of a verified token, if it still takes the token.

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
+use foldhash::fast::RandomState;
 use jsonwebtoken::{Algorithm, Header, Validation};
 use moka::sync::Cache;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -104,7 +105,7 @@ pub(super) struct Tokens {
     inner: Arc<Inner>,
     /// Token text → claims. The map compares whole texts under a secret hash, so a lookup tells
     /// nothing about other tokens; it saves the signature and the JSON of a request.
-    verified: Cache<String, Claims>,
+    verified: Cache<String, Claims, RandomState>,
 }
 
 struct Inner {
@@ -133,7 +134,7 @@ impl Tokens {
             .max_capacity(REMEMBERED_BYTES)
             .weigher(|token: &String, _| u32::try_from(token.len() + 128).unwrap_or(u32::MAX))
             .time_to_live(Duration::from_secs(settings.access_seconds.into()))
-            .build();
+            .build_with_hasher(RandomState::default());
         let inner = Inner {
             key,
             validation,

@@ -9,6 +9,7 @@ mod settle;
 use std::{sync::Arc, time::Duration};
 
 use chrono::{SubsecRound as _, Utc};
+use foldhash::fast::RandomState;
 use moka::sync::Cache as Held;
 
 use crate::{
@@ -180,7 +181,7 @@ pub struct Files {
     limit: u64,
     quota: u64,
     cache: Cache,
-    open: Held<FileId, (Option<Stamp>, Arc<OpenFile>)>,
+    open: Held<FileId, (Option<Stamp>, Arc<OpenFile>), RandomState>,
 }
 
 impl Files {
@@ -188,7 +189,8 @@ impl Files {
     #[must_use]
     pub fn new(stores: FileStores, prober: Prober, settings: &MediaSettings) -> Self {
         let FileStores { db, cache, store } = stores;
-        let open = Held::builder().max_capacity(OPEN_FILES).time_to_live(OPEN_TIME).build();
+        let open =
+            Held::builder().max_capacity(OPEN_FILES).time_to_live(OPEN_TIME).build_with_hasher(RandomState::default());
         let (limit, quota) = (settings.max_upload_bytes, settings.account_quota_bytes);
         Self { db, store, prober, limit, quota, cache, open }
     }
