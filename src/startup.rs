@@ -1,7 +1,7 @@
 //! From settings to a running server: stores → handles → server. Gives back the bound address, so
 //! that port 0 works and tests run the real thing.
 
-use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{net::SocketAddr, pin::pin, time::Duration};
 
 use actix_cors::Cors;
 use actix_web::{
@@ -152,17 +152,17 @@ pub async fn build(settings: Settings) -> Result<Server, StartError> {
         cache,
         settings,
     };
-    listen(State::new(Arc::new(house)), drain, tally)
+    listen(house, drain, tally)
 }
 
-fn listen(state: State, drain: Drain, tally: Tally) -> Result<Server, StartError> {
-    let http = state.settings.http.clone();
+fn listen(house: House, drain: Drain, tally: Tally) -> Result<Server, StartError> {
+    let http = house.settings.http.clone();
     let address = http.bind;
     let limit = Duration::from_secs(http.shutdown_seconds);
     let stalled = http.stalled_reader_seconds.saturating_mul(1000);
     let app = move || {
         App::new()
-            .app_data(state.clone())
+            .app_data(State::of_worker(&house))
             .wrap(from_fn(edge::maintenance))
             .wrap(cors())
             .wrap(from_fn(edge::edge))

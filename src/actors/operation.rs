@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use tokio::sync::Mutex;
 
 use super::write::write;
@@ -57,6 +57,18 @@ impl Operation {
     /// The state now. Where the database is away, the last one that was known.
     #[must_use]
     pub fn maintenance(&self) -> Arc<Maintenance> {
+        Arc::clone(&self.known().state)
+    }
+
+    /// What is said to a request while maintenance is on; `None` while it is off.
+    #[must_use]
+    pub fn refusal(&self) -> Option<String> {
+        // Every request asks: what all cores share is looked at, not counted up.
+        let known = self.known();
+        known.state.on.then(|| known.state.message.clone())
+    }
+
+    fn known(&self) -> Guard<Arc<Known>> {
         let known = self.known.load();
         let stamp = self.cache.stamp(&SCOPES);
         let holds = match (stamp, known.stamp) {
@@ -65,7 +77,7 @@ impl Operation {
             (None, _) | (_, None) => known.read.elapsed() < BELIEVED,
         };
         if holds {
-            return Arc::clone(&known.state);
+            return known;
         }
         // One asks; nobody waits for it, also while the database does not answer.
         if let Ok(asking) = Arc::clone(&self.asking).try_lock_owned() {
@@ -75,7 +87,7 @@ impl Operation {
                 drop(asking);
             });
         }
-        Arc::clone(&known.state)
+        known
     }
 
     async fn ask(&self, stamp: Option<Stamp>) {

@@ -115,7 +115,7 @@ impl<T: Body> FromRequest for Json<T> {
         let request = request.clone();
         let payload = payload.take();
         Box::pin(async move {
-            let state = State::of(&request)?;
+            let state = State::of(&request)?.clone();
             is_json(&request)?;
             let limit = state.settings.http.json_limit_bytes;
             let wait = Duration::from_millis(state.settings.http.body_timeout_ms);

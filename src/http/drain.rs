@@ -3,7 +3,7 @@
 use std::{
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
@@ -17,27 +17,48 @@ use bytes::Bytes;
 const LOOK: Duration = Duration::from_millis(10);
 
 /// Counts what runs. Cheap to clone.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Drain {
     inner: Arc<Inner>,
+    /// What runs through this handle and its clones.
+    running: Arc<AtomicUsize>,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
-    running: AtomicUsize,
+    /// The counters of the worker threads.
+    workers: Mutex<Vec<Arc<AtomicUsize>>>,
     ending: AtomicBool,
 }
 
 /// A request that runs, until its body has gone out or the client has left.
 #[derive(Debug)]
-pub struct Running(Drain);
+pub struct Running(Arc<AtomicUsize>);
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self::counting_for(Arc::default())
+    }
+}
 
 impl Drain {
-    /// A request begins.
+    fn counting_for(inner: Arc<Inner>) -> Self {
+        let running = Arc::<AtomicUsize>::default();
+        inner.workers.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&running));
+        Self { inner, running }
+    }
+
+    /// A handle for one more worker thread, with a counter that no other core writes to.
+    #[must_use]
+    pub fn of_worker(&self) -> Self {
+        Self::counting_for(Arc::clone(&self.inner))
+    }
+
+    /// A request begins, on the thread that this handle is for.
     #[must_use]
     pub fn begin(&self) -> Running {
-        self.inner.running.fetch_add(1, Ordering::Relaxed);
-        Running(self.clone())
+        self.running.fetch_add(1, Ordering::Relaxed);
+        Running(Arc::clone(&self.running))
     }
 
     /// Whether the process is ending: a load balancer should send requests elsewhere.
@@ -50,20 +71,25 @@ impl Drain {
     pub async fn run_dry(&self, limit: Duration) {
         self.inner.ending.store(true, Ordering::Relaxed);
         let dry = async {
-            while self.inner.running.load(Ordering::Relaxed) > 0 {
+            while self.running() > 0 {
                 tokio::time::sleep(LOOK).await;
             }
         };
         if tokio::time::timeout(limit, dry).await.is_err() {
-            let left = self.inner.running.load(Ordering::Relaxed);
+            let left = self.running();
             tracing::warn!(left, "requests are cut off: they took longer than the time to shut down");
         }
+    }
+
+    fn running(&self) -> usize {
+        let workers = self.inner.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        workers.iter().map(|worker| worker.load(Ordering::Relaxed)).sum()
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.inner.running.fetch_sub(1, Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -39,7 +39,7 @@ pub async fn edge(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let began = Instant::now();
     let id = Uuid::now_v7();
-    let state = State::of(request.request())?;
+    let state = State::of(request.request())?.clone();
     let running = state.drain.begin();
     let method = request.method().clone();
     let span = tracing::debug_span!("request", %id, %method, path = request.path());
@@ -68,13 +68,12 @@ pub async fn maintenance<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     // Asked for the others only: health must answer at once also where no store does.
-    if !OPEN_IN_MAINTENANCE.contains(&request.path().trim_end_matches('/')) {
-        let maintenance = State::of(request.request())?.operation.maintenance();
-        if maintenance.on {
-            let (request, _) = request.into_parts();
-            let error = ApiError::Maintenance(maintenance.message.clone());
-            return Ok(ServiceResponse::from_err(error, request).map_into_right_body());
-        }
+    if !OPEN_IN_MAINTENANCE.contains(&request.path().trim_end_matches('/'))
+        && let Some(message) = State::of(request.request())?.operation.refusal()
+    {
+        let (request, _) = request.into_parts();
+        let error = ApiError::Maintenance(message);
+        return Ok(ServiceResponse::from_err(error, request).map_into_right_body());
     }
     next.call(request).await.map(ServiceResponse::map_into_left_body)
 }

@@ -29,6 +29,7 @@ use crate::{
 };
 
 /// The handles that requests are answered through.
+#[derive(Clone)]
 pub struct House {
     /// Settings of this process.
     pub settings: Settings,
@@ -57,18 +58,19 @@ pub struct House {
 pub struct State(Arc<House>);
 
 impl State {
-    /// Wraps the house for the server.
+    /// The house for one worker thread. Each has its own: what a request counts up and down on every
+    /// way in and out (this pointer, what runs) then stays with one core.
     #[must_use]
-    pub const fn new(house: Arc<House>) -> Self {
-        Self(house)
+    pub fn of_worker(house: &House) -> Self {
+        Self(Arc::new(House { drain: house.drain.of_worker(), ..house.clone() }))
     }
 
     /// The house of this request.
     ///
     /// # Errors
     /// A fault: the server was built without one.
-    pub fn of(request: &HttpRequest) -> Result<Self, ApiError> {
-        request.app_data::<Self>().cloned().ok_or_else(|| ApiError::Fault("no state in the server".into()))
+    pub fn of(request: &HttpRequest) -> Result<&Self, ApiError> {
+        request.app_data::<Self>().ok_or_else(|| ApiError::Fault("no state in the server".into()))
     }
 }
 
@@ -85,7 +87,7 @@ impl FromRequest for State {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        std::future::ready(Self::of(request))
+        std::future::ready(Self::of(request).cloned())
     }
 }
 
