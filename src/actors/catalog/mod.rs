@@ -74,7 +74,8 @@ impl Catalog {
     /// [`CatalogError::NotFound`]; the store's.
     pub async fn one<R: Resource>(&self, id: R::Id, shape: Shape<R>) -> Result<Bytes, CatalogError> {
         let id: Uuid = id.into();
-        let key = format!("{}:{}/{id}", shape.contract, R::LISTING.table);
+        let mut text = Uuid::encode_buffer();
+        let key = [shape.contract, ":", R::LISTING.table, "/", id.hyphenated().encode_lower(&mut text)].concat();
         let scopes = [Scope::Row(R::KIND, id), Scope::Rows(R::KIND)];
         let load = async {
             let row = self.db.run(move |conn| find::<R::Row>(conn, R::LISTING, id).map_err(refused)).await?;

@@ -15,17 +15,16 @@ const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-
     frame-ancestors 'none'";
 
 pub(super) fn configure(config: &mut web::ServiceConfig) {
-    config
-        .service(
-            web::resource("/api-docs")
-                .route(web::route().guard(reading()).to(redirect))
-                .default_service(web::to(only_get)),
-        )
-        .service(
-            web::resource("/api-docs/{file:[a-z_.0-9-]*\\.(?:html|js|css|png)|}")
-                .route(web::route().guard(reading()).to(file))
-                .default_service(web::to(only_get)),
-        );
+    let folder = web::resource("").route(web::route().guard(reading()).to(redirect));
+    let files =
+        web::resource("/{file:[a-z_.0-9-]*\\.(?:html|js|css|png)|}").route(web::route().guard(reading()).to(file));
+    // A scope, because its prefix is compared and not matched by a regular expression, and every request
+    // passes here. The description itself is an operation like others.
+    let scope = web::scope("/api-docs")
+        .guard(guard::fn_guard(|context| !context.head().uri.path().starts_with("/api-docs/openapi.json")))
+        .service(folder.default_service(web::to(only_get)))
+        .service(files.default_service(web::to(only_get)));
+    config.service(scope);
 }
 
 fn reading() -> impl Guard {
