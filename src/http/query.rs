@@ -1,5 +1,7 @@
 //! Query strings, and the `Link` header that answers them.
 
+use std::borrow::Cow;
+
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
@@ -8,6 +10,9 @@ use crate::domain::listing::{self, ListRequest, Listing, Position};
 
 /// All but the unreserved characters of RFC 3986 §2.3.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Bytes of a link beside its path and what it shares with the others; a longer one costs an allocation.
+const ROOM_OF_A_LINK: usize = 40;
 
 /// The parameters of a list, not yet read against its declaration.
 #[derive(Debug, Clone)]
@@ -29,38 +34,48 @@ impl ListQuery {
     /// no numbers, first and next.
     #[must_use]
     pub fn links(&self, request: &ListRequest, total: u64, next: Option<&str>) -> String {
-        // Filters and order may have come with the cursor: the first page has to name them.
-        let named = request.pairs();
-        let limit = self.pairs.iter().find(|(name, _)| name == "limit");
-        let shape: Vec<&(String, String)> = limit.into_iter().chain(&named).collect();
-        let link = |relation, name, value: &str| self.link(relation, (name, value), &shape);
-        let mut links = vec![link("first", "page", "1")];
+        let shape = self.shape(request);
+        let mut links = String::with_capacity(4 * (self.path.len() + shape.len() + ROOM_OF_A_LINK));
+        // What stands in the place of `page` is a number or base64: nothing to encode.
+        let mut link = |relation: &str, place: &str, value: &str| {
+            let before = if links.is_empty() { "<" } else { ", <" };
+            links.extend([before, &self.path, "?", place, "=", value, &shape, ">; rel=\"", relation, "\""]);
+        };
+        link("first", "page", "1");
         match request.position {
-            Position::After(_) => links.extend(next.map(|cursor| link("next", "cursor", cursor))),
+            Position::After(_) => {
+                if let Some(cursor) = next {
+                    link("next", "cursor", cursor);
+                }
+            }
             Position::Page(page) => {
                 let page = u64::from(page);
                 let last = total.div_ceil(u64::from(request.limit)).max(1);
                 if page > 1 {
-                    links.push(link("prev", "page", &(page - 1).min(last).to_string()));
+                    link("prev", "page", &(page - 1).min(last).to_string());
                 }
                 if page < last {
-                    links.push(link("next", "page", &(page + 1).to_string()));
+                    link("next", "page", &(page + 1).to_string());
                 }
-                links.push(link("last", "page", &last.to_string()));
+                link("last", "page", &last.to_string());
             }
         }
-        links.join(", ")
+        links
     }
 
-    fn link(&self, relation: &str, (name, value): (&str, &str), shape: &[&(String, String)]) -> String {
-        use std::fmt::Write as _;
-        let encode = |text: &str| utf8_percent_encode(text, RESERVED).to_string();
-        let mut target = format!("<{}?{name}={}", self.path, encode(value));
-        for (name, value) in shape {
-            // Writing to a string cannot fail.
-            write!(target, "&{}={}", encode(name), encode(value)).unwrap_or_default();
+    /// What all links of a page share: `&limit=10&sort=-name`.
+    fn shape(&self, request: &ListRequest) -> String {
+        let limit = self.pairs.iter().find(|(name, _)| name == "limit");
+        // Filters and order may have come with the cursor: the first page has to name them.
+        let named = request.pairs();
+        let mut shape = String::new();
+        for (name, value) in limit.into_iter().chain(&named) {
+            shape.push('&');
+            shape.extend(utf8_percent_encode(name, RESERVED));
+            shape.push('=');
+            shape.extend(utf8_percent_encode(value, RESERVED));
         }
-        format!("{target}>; rel=\"{relation}\"")
+        shape
     }
 }
 
@@ -91,8 +106,8 @@ pub fn pairs(query: &str) -> Result<Vec<(String, String)>, ApiError> {
 }
 
 fn decode(text: &str) -> Option<String> {
-    let spaced = text.replace('+', " ");
-    percent_decode_str(&spaced).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+    let spaced = if text.contains('+') { Cow::Owned(text.replace('+', " ")) } else { Cow::Borrowed(text) };
+    percent_decode_str(&spaced).decode_utf8().ok().map(Cow::into_owned)
 }
 
 #[cfg(test)]
