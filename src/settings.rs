@@ -193,6 +193,7 @@ pub struct MediaSettings {
     pub tool_parallel: usize,
     pub tool_memory_bytes: u64,
     pub ffprobe: PathBuf,
+    pub ffmpeg: PathBuf,
 }
 
 /// Section `log`.

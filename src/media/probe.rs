@@ -11,7 +11,10 @@ use std::{
 
 use serde::Deserialize;
 
-use super::tool::{ToolError, ToolRun, Tools};
+use super::{
+    input::guarded,
+    tool::{ToolError, ToolRun, Tools},
+};
 use crate::{
     domain::media::{FileKind, MediaFacts, MediaType},
     settings::MediaSettings,
@@ -121,25 +124,10 @@ impl Prober {
     }
 
     fn command(&self, path: &Path, demuxer: &str) -> ToolRun {
-        let mut file = OsString::from("file:");
-        file.push(path);
         let entries =
             "format=duration:stream=codec_type,codec_name,width,height,duration:stream_disposition=attached_pic";
-        let words = [
-            "-v",
-            "error",
-            "-hide_banner",
-            "-protocol_whitelist",
-            "file",
-            "-format_whitelist",
-            demuxer,
-            "-print_format",
-            "json",
-            "-show_entries",
-            entries,
-            "-i",
-        ];
-        let arguments = words.into_iter().map(OsString::from).chain([file]).collect();
+        let words = ["-v", "error", "-hide_banner", "-print_format", "json", "-show_entries", entries];
+        let arguments = words.into_iter().map(OsString::from).chain(guarded(path, demuxer)).collect();
         ToolRun { name: "ffprobe", program: self.program.clone(), arguments, file_bytes: 0 }
     }
 }
@@ -178,37 +166,26 @@ fn judge(report: Report, kind: MediaType) -> Result<Probed, ProbeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        media::sniff::{HEAD_BYTES, sniff},
-        settings::Settings,
+    use crate::media::{
+        samples::{self, Folder},
+        sniff::{HEAD_BYTES, sniff},
     };
 
     fn prober() -> (Prober, Tools) {
-        let settings = Settings::from_variables(config::Map::new()).unwrap().media;
-        let tools = Tools::new(&settings);
+        let (settings, tools) = samples::tools();
         (Prober::new(&settings, tools.clone()), tools)
-    }
-
-    fn folder() -> PathBuf {
-        let path = std::env::temp_dir().join(format!("playhouse-probe-{}", uuid::Uuid::now_v7()));
-        std::fs::create_dir(&path).unwrap();
-        path
     }
 
     /// Two seconds of a test picture with a tone, in the format that `words` ask for.
     async fn make(tools: &Tools, file: &Path, words: &str) {
-        let start = "-v error -nostdin -f lavfi -i testsrc=d=2:s=160x90:r=10 -f lavfi -i sine=d=2 -t 2";
-        let arguments = start.split(' ').chain(words.split_whitespace()).map(OsString::from).chain([file.into()]);
-        let run =
-            ToolRun { name: "ffmpeg", program: "ffmpeg".into(), arguments: arguments.collect(), file_bytes: 1 << 24 };
-        let output = tools.run(run).await.unwrap();
-        assert!(output.status.success(), "{words}: {}", output.stderr);
+        let start = "-f lavfi -i testsrc=d=2:s=160x90:r=10 -f lavfi -i sine=d=2 -t 2";
+        samples::make(tools, &format!("{start} {words}"), file).await;
     }
 
     #[tokio::test]
     async fn every_accepted_type_is_sniffed_and_probed() {
         let (prober, tools) = prober();
-        let folder = folder();
+        let folder = Folder::new();
         for (name, words, kind) in [
             ("a.mp4", "-c:v libx264 -c:a aac", FileKind::Video),
             ("a.mov", "-c:v libx264 -c:a aac", FileKind::Video),
@@ -245,13 +222,12 @@ mod tests {
             assert_eq!(found.facts.width.zip(found.facts.height).is_some(), kind != FileKind::Audio, "{name}");
             assert_eq!(found.facts.audio_codec.is_some(), kind != FileKind::Image, "{name}");
         }
-        std::fs::remove_dir_all(folder).unwrap();
     }
 
     #[tokio::test]
     async fn a_playlist_is_refused_whatever_it_is_called() {
         let (prober, tools) = prober();
-        let folder = folder();
+        let folder = Folder::new();
         let real = folder.join("real.ts");
         make(&tools, &real, "-c:v libx264 -c:a aac").await;
         let path = folder.join("hostile");
@@ -263,6 +239,5 @@ mod tests {
                 assert!(matches!(error, ProbeError::Malformed(_) | ProbeError::NotMedia), "{kind:?}: {error}");
             }
         }
-        std::fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -1,0 +1,248 @@
+//! Pictures of channels: small copies of uploaded images, and generated ones for who has none.
+
+use std::path::Path;
+
+use sha2::{Digest as _, Sha256};
+
+use super::still::{FrameError, Framer, Still};
+use crate::domain::media::{FileKind, MediaType};
+
+/// Longest side of a picture, in pixels.
+pub const PICTURE_SIDE: u32 = 512;
+/// Larger images are refused by their headers, before they are decoded.
+const MOST_PIXELS: &str = "50000000";
+
+/// Width and height of a generated picture, in pixels.
+pub const IDENTICON_SIDE: u32 = 256;
+const CELLS: u32 = 5;
+const CELL: u32 = 48;
+const MARGIN: u32 = (IDENTICON_SIDE - CELLS * CELL) / 2;
+const PAPER: [u8; 3] = [0xf0; 3];
+
+/// A small copy of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// The WebP file; under 1 MiB.
+    pub webp: Vec<u8>,
+}
+
+impl Framer {
+    /// The image at `path`, which is absolute and made by us, without an ending that says another
+    /// type; `kind` is what its bytes showed. Its first frame, scaled down where a side is over
+    /// [`PICTURE_SIDE`], upright as its EXIF data says, with its transparency and without its
+    /// metadata.
+    ///
+    /// # Errors
+    /// See [`FrameError`]. With `NotAnImage` it is none, it cannot be decoded, or it has more than
+    /// 50 million pixels.
+    pub async fn picture(&self, path: &Path, kind: MediaType) -> Result<Picture, FrameError> {
+        let demuxer = kind.demuxers().filter(|_| kind.kind() == FileKind::Image).ok_or(FrameError::NotAnImage)?;
+        let side = |side| format!("'max(1,round({side}*min(1,{PICTURE_SIDE}/max(iw,ih))))'");
+        // `bgra`: so libwebp itself makes its colours, and sees whether anything is transparent.
+        let graph = format!("scale=w={}:h={},setsar=1,format=bgra,sidedata=mode=delete", side("iw"), side("ih"));
+        let encoder = ["libwebp", "-quality", "85"];
+        let still = Still { path, demuxer, most_pixels: MOST_PIXELS, begin: &[], graph: &graph, encoder: &encoder };
+        let output = self.still(still).await?;
+        if !output.status.success() || output.stdout.is_empty() {
+            return Err(FrameError::NotAnImage);
+        }
+        Ok(Picture { webp: output.stdout })
+    }
+}
+
+/// A PNG file of [`IDENTICON_SIDE`] pixels a side that is always the same for the same `name`
+/// (without regard to case): a pattern of five by five cells, its right half the mirror of the
+/// left, in one colour.
+///
+/// # Panics
+/// Never: nothing of the encoder's input but colours and cells depends on `name`.
+#[must_use]
+pub fn identicon(name: &str) -> Vec<u8> {
+    let digest: [u8; 32] = Sha256::digest(name.to_lowercase()).into();
+    let [red, green, blue, pattern @ ..] = digest;
+    // Dark enough for the paper.
+    let ink = [red, green, blue].map(|value| 40 + value / 2);
+    let filled = |column: u32, row: u32| {
+        let column = column.min(CELLS - 1 - column);
+        let bit = usize::try_from(row * CELLS.div_ceil(2) + column).unwrap_or(0);
+        pattern.get(bit).is_some_and(|byte| byte & 1 == 1)
+    };
+    let cell = |at: u32| at.checked_sub(MARGIN).map(|at| at / CELL).filter(|cell| *cell < CELLS);
+    let points = (0..IDENTICON_SIDE).flat_map(|y| (0..IDENTICON_SIDE).map(move |x| (x, y)));
+    let pixels: Vec<u8> =
+        points.map(|(x, y)| cell(x).zip(cell(y)).is_some_and(|(column, row)| filled(column, row)).into()).collect();
+    let mut file = Vec::new();
+    #[expect(clippy::expect_used, reason = "a vector takes all bytes, and the sizes fit by their constants")]
+    write_png(&mut file, [PAPER, ink].concat(), &pixels).expect("a PNG of constant size");
+    file
+}
+
+/// Writes a square image whose `pixels` are numbers of colours in `palette`.
+fn write_png(file: &mut Vec<u8>, palette: Vec<u8>, pixels: &[u8]) -> Result<(), png::EncodingError> {
+    let mut encoder = png::Encoder::new(file, IDENTICON_SIDE, IDENTICON_SIDE);
+    encoder.set_color(png::ColorType::Indexed);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_palette(palette);
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(pixels)?;
+    writer.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::media::{
+        samples::{Folder, facts, make, pixels, tools},
+        sniff::{HEAD_BYTES, sniff},
+        tool::Tools,
+    };
+
+    fn framer() -> (Framer, Tools, Folder) {
+        let (settings, tools) = tools();
+        (Framer::new(&settings, tools.clone()), tools, Folder::new())
+    }
+
+    /// The RGBA of the corners: upper left, upper right, lower left, lower right.
+    async fn corners(tools: &Tools, file: &Path) -> [[u8; 4]; 4] {
+        let bytes = pixels(tools, file, "format=rgba,scale=2:2:flags=neighbor").await;
+        [0, 4, 8, 12].map(|at| bytes[at..at + 4].try_into().unwrap())
+    }
+
+    #[tokio::test]
+    async fn an_image_of_every_type_is_made_to_fit_and_never_enlarged() {
+        let (framer, tools, folder) = framer();
+        for (name, words) in [
+            ("a.jpg", "-frames:v 1"),
+            ("a.png", "-frames:v 1"),
+            ("a.gif", "-t 1"),
+            ("a.webp", "-frames:v 1"),
+            ("a.avif", "-frames:v 1 -c:v libaom-av1 -crf 40 -cpu-used 8 -still-picture 1"),
+        ] {
+            for (size, expected) in [("1000x600", "webp,512,307"), ("60x900", "webp,34,512"), ("80x40", "webp,80,40")] {
+                let (named, plain, small) = (folder.join(name), folder.join("plain"), folder.join("small"));
+                make(&tools, &format!("-f lavfi -i testsrc2=s={size} {words}"), &named).await;
+                std::fs::rename(&named, &plain).unwrap();
+                let bytes = std::fs::read(&plain).unwrap();
+                let kind = sniff(&bytes[..bytes.len().min(HEAD_BYTES)]).unwrap();
+                let picture = framer.picture(&plain, kind).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+                assert_eq!(sniff(&picture.webp), Some(MediaType::WebP));
+                std::fs::write(&small, picture.webp).unwrap();
+                assert_eq!(facts(&tools, &small).await, expected, "{name} {size}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn transparency_and_colours_stay() {
+        let (framer, tools, folder) = framer();
+        let (image, small) = (folder.join("image.png"), folder.join("small"));
+        make(&tools, "-f lavfi -i color=gray@0.5:s=700x700,format=rgba -frames:v 1", &image).await;
+        std::fs::write(&small, framer.picture(&image, MediaType::Png).await.unwrap().webp).unwrap();
+        assert!(matches!(corners(&tools, &small).await[0], [124..132, 124..132, 124..132, 125..130]));
+    }
+
+    /// An `APP1` segment with this orientation and a latitude in it.
+    fn exif(orientation: u8) -> Vec<u8> {
+        let mut body = b"Exif\0\0MM\0*\0\0\0\x08\0\x02".to_vec();
+        body.extend([0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, orientation, 0, 0]);
+        body.extend([0x88, 0x25, 0, 4, 0, 0, 0, 1, 0, 0, 0, 38, 0, 0, 0, 0]);
+        body.extend(b"\0\x01\0\x01\0\x02\0\0\0\x04SEC\0\0\0\0\0");
+        let length = u16::try_from(body.len() + 2).unwrap().to_be_bytes();
+        [b"\xff\xe1".as_slice(), &length, &body].concat()
+    }
+
+    #[tokio::test]
+    async fn a_photograph_is_upright_and_tells_nothing_of_its_place() {
+        let (framer, tools, folder) = framer();
+        let base = folder.join("base.jpg");
+        // Red in the upper left corner, blue below it, black elsewhere.
+        let source = "color=black:s=160x80,drawbox=w=80:h=40:c=red:t=fill,drawbox=y=40:w=80:h=40:c=blue:t=fill";
+        make(&tools, &format!("-f lavfi -i {source} -frames:v 1 -q:v 2"), &base).await;
+        let base = std::fs::read(base).unwrap();
+        // Where red and blue are to be seen, by the numbers of the corners.
+        for (orientation, red, blue, size) in [
+            (1, 0, 2, "webp,160,80"),
+            (2, 1, 3, "webp,160,80"),
+            (3, 3, 1, "webp,160,80"),
+            (4, 2, 0, "webp,160,80"),
+            (5, 0, 1, "webp,80,160"),
+            (6, 1, 0, "webp,80,160"),
+            (7, 3, 2, "webp,80,160"),
+            (8, 2, 3, "webp,80,160"),
+        ] {
+            let (image, small) = (folder.join("image"), folder.join("small"));
+            std::fs::write(&image, [&base[..2], &exif(orientation), &base[2..]].concat()).unwrap();
+            let webp = framer.picture(&image, MediaType::Jpeg).await.unwrap().webp;
+            for secret in [b"Exif", b"EXIF", b"XMP ", b"SEC\0"] {
+                assert!(!webp.windows(4).any(|word| word == secret), "{orientation}");
+            }
+            std::fs::write(&small, webp).unwrap();
+            assert_eq!(facts(&tools, &small).await, size, "{orientation}");
+            let seen = corners(&tools, &small).await;
+            assert!(matches!(seen[red], [200..=255, _, 0..60, _]), "{orientation}: {seen:?}");
+            assert!(matches!(seen[blue], [0..60, _, 200..=255, _]), "{orientation}: {seen:?}");
+        }
+    }
+
+    /// A whole black PNG of one bit a pixel.
+    fn black_png(file: &Path, width: u32, height: u32) {
+        let file = std::io::BufWriter::new(std::fs::File::create(file).unwrap());
+        let mut encoder = png::Encoder::new(file, width, height);
+        encoder.set_color(png::ColorType::Grayscale);
+        encoder.set_depth(png::BitDepth::One);
+        encoder.set_filter(png::Filter::NoFilter);
+        let mut writer = encoder.write_header().unwrap();
+        let row = usize::try_from(width.div_ceil(8)).unwrap();
+        writer.write_image_data(&vec![0; row * usize::try_from(height).unwrap()]).unwrap();
+    }
+
+    #[tokio::test]
+    async fn over_fifty_million_pixels_are_refused_before_they_are_decoded() {
+        let (framer, _, folder) = framer();
+        let image = folder.join("image");
+        black_png(&image, 7000, 7000);
+        assert!(framer.picture(&image, MediaType::Png).await.is_ok());
+        for (width, height) in [(7100, 7100), (16_000, 16_000)] {
+            black_png(&image, width, height);
+            let begin = Instant::now();
+            let error = framer.picture(&image, MediaType::Png).await.unwrap_err();
+            assert!(matches!(error, FrameError::NotAnImage), "{error}");
+            assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_image_is_refused() {
+        let (framer, tools, folder) = framer();
+        let image = folder.join("image");
+        for bytes in [b"".as_slice(), b"\xff\xd8\xff\xe0 and no more", b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR", b"GIF89a"] {
+            std::fs::write(&image, bytes).unwrap();
+            for kind in [MediaType::Jpeg, MediaType::Png, MediaType::Gif, MediaType::WebP, MediaType::Avif] {
+                let error = framer.picture(&image, kind).await.unwrap_err();
+                assert!(matches!(error, FrameError::NotAnImage), "{kind:?}: {error}");
+            }
+        }
+        let video = folder.join("a.mp4");
+        make(&tools, "-f lavfi -i testsrc2=d=1 -c:v libx264", &video).await;
+        for kind in [MediaType::Mp4, MediaType::Srt, MediaType::Jpeg] {
+            let error = framer.picture(&video, kind).await.unwrap_err();
+            assert!(matches!(error, FrameError::NotAnImage), "{kind:?}: {error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_generated_picture_is_the_names_own_and_symmetric() {
+        let (_, tools, folder) = framer();
+        assert_eq!(identicon("Ann"), identicon("ann"));
+        let names = (0..100).map(|number| identicon(&format!("viewer-{number}")));
+        assert_eq!(names.collect::<std::collections::HashSet<_>>().len(), 100);
+        let file = folder.join("ann");
+        std::fs::write(&file, identicon("ann")).unwrap();
+        assert_eq!(facts(&tools, &file).await, "png,256,256");
+        let (plain, mirrored) = (pixels(&tools, &file, "null").await, pixels(&tools, &file, "hflip").await);
+        assert_eq!(plain, mirrored);
+        assert_eq!(plain.chunks(4).collect::<std::collections::HashSet<_>>().len(), 2, "paper and ink");
+    }
+}
