@@ -68,8 +68,11 @@ if has apt-get; then
     [ -e /usr/include/stdlib.h ] || need libc6-dev
     has curl || need curl
     has setpriv || need util-linux
-    # The tests look at the API's page.
-    [ "${1:-}" != tests ] || has chromium || need chromium
+    if [ "${1:-}" = tests ]; then
+        # The tests look at the API's page, and receive mail (in Debian's own Python).
+        has chromium || need chromium
+        /usr/bin/python3 -c 'import aiosmtpd' 2>/dev/null || need python3-aiosmtpd
+    fi
     [ -z "$missing" ] || install_with_apt
 elif has brew; then
     has_postgres || need postgresql@17

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! request → http (one folder a contract) → actors (auth, catalog, files, operation, playback, tally)
-//!         → db · cache · storage · media (tools)        domain: plain types that all share
+//!         → db · cache · storage · media (tools) · jobs · mail        domain: plain types that all share
 //! ```
 //!
 //! `startup` builds the house from `settings`; `services` runs a private Postgres and Redis when
@@ -16,6 +16,8 @@ pub mod cache;
 pub mod db;
 pub mod domain;
 pub mod http;
+pub mod jobs;
+pub mod mail;
 pub mod mailbox;
 pub mod media;
 pub mod services;

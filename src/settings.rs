@@ -3,6 +3,8 @@
 //! Layers, later ones win: `config/default.toml` (built in) < `config/<environment>.toml` <
 //! `PLAYHOUSE_<SECTION>__<KEY>`; `DATABASE_URL` and `REDIS_URL` are taken too. No globals.
 
+mod background;
+
 use std::{
     net::{IpAddr, SocketAddr},
     path::PathBuf,
@@ -13,12 +15,13 @@ use config::{Config, Environment, File, FileFormat, Map};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
+pub use self::background::{JobSettings, MailSettings};
 use crate::domain::access::Role;
 
 const DEFAULTS: &str = include_str!("../config/default.toml");
 const SHORTEST_SECRET: usize = 32;
 /// Settings that are texts, by variable.
-const TEXTS: [(&str, &str); 9] = [
+const TEXTS: [(&str, &str); 11] = [
     ("PLAYHOUSE_AUTH__TOKEN_SECRET", "auth.token_secret"),
     ("PLAYHOUSE_AUTH__ISSUER", "auth.issuer"),
     ("PLAYHOUSE_AUTH__AUDIENCE", "auth.audience"),
@@ -28,6 +31,8 @@ const TEXTS: [(&str, &str); 9] = [
     ("PLAYHOUSE_DATA_DIR", "data_dir"),
     ("PLAYHOUSE_MEDIA_DIR", "media_dir"),
     ("PLAYHOUSE_LOG__FILTER", "log.filter"),
+    ("PLAYHOUSE_MAIL__SMTP_URL", "mail.smtp_url"),
+    ("PLAYHOUSE_MAIL__FROM", "mail.from"),
 ];
 
 /// All settings; `config/default.toml` explains each.
@@ -46,6 +51,8 @@ pub struct Settings {
     pub auth: AuthSettings,
     pub cache: CacheSettings,
     pub media: MediaSettings,
+    pub jobs: JobSettings,
+    pub mail: MailSettings,
     pub log: LogSettings,
 }
 
@@ -325,7 +332,7 @@ impl Settings {
             ("media.tool_parallel", self.media.tool_parallel >= 1, "is 1 at least"),
             ("http.json_limit_bytes", self.http.json_limit_bytes >= 1024, "is 1024 at least"),
         ];
-        match rules.into_iter().find(|(_, holds, _)| !holds) {
+        match rules.into_iter().chain(self.jobs.rules()).chain(self.mail.rules()).find(|(_, holds, _)| !holds) {
             Some((name, _, problem)) => Err(SettingsError::new(name, problem)),
             None => Ok(()),
         }
@@ -339,62 +346,4 @@ pub const fn millis(value: u64) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn load(pairs: &[(&str, &str)]) -> Result<Settings, SettingsError> {
-        Settings::from_variables(pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
-    }
-
-    #[test]
-    fn defaults_need_nothing() {
-        let settings = load(&[]).unwrap();
-        assert_eq!(settings.http.bind.port(), 8080);
-        assert_eq!(settings.auth.registration_roles, [Role::Viewer]);
-    }
-
-    #[test]
-    fn variables_win_and_short_names_work() {
-        let settings = load(&[
-            ("PLAYHOUSE_HTTP__BIND", "127.0.0.1:0"),
-            ("DATABASE_URL", "postgres://somewhere/db"),
-            ("PLAYHOUSE_AUTH__REGISTRATION_ROLES", "viewer,editor"),
-            ("PLAYHOUSE_DATA_DIR", "/tmp/x"),
-        ])
-        .unwrap();
-        assert_eq!(settings.http.bind.port(), 0);
-        assert_eq!(settings.database.url.expose_secret(), "postgres://somewhere/db");
-        assert_eq!(settings.auth.registration_roles, [Role::Viewer, Role::Editor]);
-        assert_eq!(settings.data_dir, PathBuf::from("/tmp/x"));
-    }
-
-    #[test]
-    fn a_secret_of_digits_stays_as_it_is() {
-        let digits = "31415926535897932384626433832795028841";
-        let settings = load(&[("PLAYHOUSE_AUTH__TOKEN_SECRET", digits)]).unwrap();
-        assert_eq!(settings.auth.token_secret.expose_secret(), digits);
-    }
-
-    #[test]
-    fn a_wrong_setting_is_named_in_one_line() {
-        for (name, value, expected) in [
-            ("PLAYHOUSE_HTTP__BIND", "nowhere", "http.bind"),
-            ("PLAYHOUSE_AUTH__TOKEN_SECRET", "short", "auth.token_secret"),
-            ("PLAYHOUSE_AUTH__LEEWAY_SECONDS", "6", "auth.leeway_seconds"),
-            ("PLAYHOUSE_HTTP__PROT", "1", "prot"),
-            ("PLAYHOUSE_AUTH__REGISTRATION_ROLES", "owner", "auth.registration_roles"),
-        ] {
-            let text = load(&[(name, value)]).unwrap_err().to_string();
-            assert!(text.contains(expected), "{text}");
-            assert!(!text.contains('\n'), "{text}");
-        }
-    }
-
-    #[test]
-    fn production_wants_a_secret() {
-        let text = load(&[("PLAYHOUSE_ENV", "production")]).unwrap_err().to_string();
-        assert!(text.contains("auth.token_secret"), "{text}");
-        let long = "x".repeat(32);
-        assert!(load(&[("PLAYHOUSE_ENV", "production"), ("PLAYHOUSE_AUTH__TOKEN_SECRET", &long)]).is_ok());
-    }
-}
+mod tests;

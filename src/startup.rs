@@ -23,6 +23,8 @@ use crate::{
     cache::Cache,
     db::{Db, DbError},
     http::{self, House, State, drain::Drain, edge},
+    jobs::{Handlers, Jobs, JobsError},
+    mail::{MailAddressError, Mailer},
     media::{probe::Prober, tool::Tools},
     settings::{HttpSettings, Settings},
     storage::Store,
@@ -40,6 +42,12 @@ pub enum StartError {
     /// Redis' address.
     #[error("wrong setting redis.url: {0}")]
     Redis(#[from] redis::RedisError),
+    /// How mail is sent.
+    #[error(transparent)]
+    Mail(#[from] MailAddressError),
+    /// How background jobs reach the database.
+    #[error(transparent)]
+    Jobs(#[from] JobsError),
     /// Keys or hash parameters.
     #[error(transparent)]
     Auth(#[from] AuthStartError),
@@ -76,6 +84,7 @@ pub struct Server {
     drain: Drain,
     limit: Duration,
     tally: Tally,
+    jobs: Jobs,
 }
 
 impl Server {
@@ -86,12 +95,12 @@ impl Server {
     }
 
     /// Serves until `stop`; then takes no new connection, finishes what runs within the time of the
-    /// settings, and tells Redis the last counts. A second `stop` ends it at once.
+    /// settings, lets background jobs finish, and tells Redis the last counts. A second `stop` ends it at once.
     ///
     /// # Errors
     /// The server's own.
     pub async fn run(self, mut stop: impl AsyncFnMut()) -> std::io::Result<()> {
-        let Self { serving, drain, limit, tally, .. } = self;
+        let Self { serving, drain, limit, tally, jobs, .. } = self;
         let handle = serving.handle();
         let mut serving = pin!(serving);
         tokio::select! {
@@ -108,6 +117,10 @@ impl Server {
             () = dry => Ok(()),
             () = stop() => Ok(()),
         };
+        tokio::select! {
+            () = jobs.stop() => {}
+            () = stop() => {}
+        }
         if tally.flush().await.is_err() {
             tracing::warn!("the last counts were not written: Redis is away");
         }
@@ -125,6 +138,8 @@ pub async fn build(settings: Settings) -> Result<Server, StartError> {
     let cache = Cache::start(&settings.redis, &settings.cache)?;
     cache.linked(LINK_WAIT).await;
     let tally = Tally::start(cache.clone());
+    // A wrong address stops the start, although nothing sends mail yet.
+    Mailer::new(&settings.mail)?;
     let auth = Auth::start(AuthParts {
         settings: &settings.auth,
         data_dir: &settings.data_dir,
@@ -139,6 +154,7 @@ pub async fn build(settings: Settings) -> Result<Server, StartError> {
     let files = Files::new(FileStores { db: db.clone(), cache: cache.clone(), store }, prober, &settings.media);
     let swept = files.sweep().await?;
     tracing::info!(?swept, "what dead processes left in the store is settled");
+    let jobs = Jobs::start(&settings.database, &settings.jobs, handlers())?;
     let drain = Drain::default();
     let house = House {
         auth,
@@ -152,10 +168,21 @@ pub async fn build(settings: Settings) -> Result<Server, StartError> {
         cache,
         settings,
     };
-    listen(house, drain, tally)
+    listen(house, drain, Behind { tally, jobs })
 }
 
-fn listen(house: House, drain: Drain, tally: Tally) -> Result<Server, StartError> {
+/// Who does which job: a line for each, `.on(handle.clone(), actor::its_function)`.
+fn handlers() -> Handlers {
+    Handlers::default()
+}
+
+/// What ends after the server.
+struct Behind {
+    tally: Tally,
+    jobs: Jobs,
+}
+
+fn listen(house: House, drain: Drain, behind: Behind) -> Result<Server, StartError> {
     let http = house.settings.http.clone();
     let address = http.bind;
     let limit = Duration::from_secs(http.shutdown_seconds);
@@ -187,7 +214,8 @@ fn listen(house: House, drain: Drain, tally: Tally) -> Result<Server, StartError
     let bound = |cause| StartError::Bind { address, cause };
     let server = server.bind(address).map_err(bound)?;
     let address = server.addrs().first().copied().unwrap_or(address);
-    Ok(Server { serving: server.run(), address, drain, limit, tally })
+    let Behind { tally, jobs } = behind;
+    Ok(Server { serving: server.run(), address, drain, limit, tally, jobs })
 }
 
 fn workers(http: &HttpSettings) -> usize {

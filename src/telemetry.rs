@@ -15,6 +15,10 @@ use tracing_subscriber::{EnvFilter, layer::SubscriberExt as _, util::SubscriberI
 
 use crate::settings::{LogFormat, LogSettings};
 
+/// The queue's library logs what jobs hold, secrets among it. `jobs` tells what is worth telling. Only who names
+/// a module of the library in `log.filter` hears it.
+const SILENT: &str = "graphile_worker=off";
+
 /// Why no log is written; its text is one line.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
@@ -31,7 +35,7 @@ pub enum TelemetryError {
 /// # Errors
 /// See [`TelemetryError`].
 pub fn start(settings: &LogSettings) -> Result<(), TelemetryError> {
-    let filter = EnvFilter::builder().parse(&settings.filter)?;
+    let filter = filter(&settings.filter)?;
     let registry = tracing_subscriber::registry().with(filter);
     let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr);
     match settings.format {
@@ -39,6 +43,12 @@ pub fn start(settings: &LogSettings) -> Result<(), TelemetryError> {
         LogFormat::Json => registry.with(layer.json().flatten_event(true)).try_init(),
     }
     .map_err(|_| TelemetryError::Twice)
+}
+
+fn filter(text: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
+    // An empty filter stands for errors only as long as nothing is added to it.
+    let text = if text.trim().is_empty() { "error" } else { text };
+    Ok(EnvFilter::builder().parse(text)?.add_directive(SILENT.parse()?))
 }
 
 /// Seconds that separate the buckets of `playhouse_request_seconds`.
@@ -112,4 +122,24 @@ pub fn render() -> String {
         recorder.run_upkeep();
         recorder.render()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_queue_s_library_is_not_heard() {
+        for text in ["info", "trace", "info,graphile_worker=debug", ""] {
+            let subscriber = tracing_subscriber::registry().with(filter(text).unwrap());
+            tracing::subscriber::with_default(subscriber, || {
+                assert!(
+                    !tracing::enabled!(target: "graphile_worker::runner::release", tracing::Level::ERROR),
+                    "{text}"
+                );
+                assert!(!tracing::enabled!(target: "graphile_worker_recovery", tracing::Level::ERROR), "{text}");
+                assert!(tracing::enabled!(target: "playhouse::jobs", tracing::Level::ERROR), "{text}");
+            });
+        }
+    }
 }

@@ -1,4 +1,7 @@
-//! The schema's versions: embedded in the binary, applied on demand, compared at the start.
+//! The schema's versions: embedded in the binary, applied on demand, compared at the start. The tables of
+//! the job queue come from its library and are kept in step here too.
+
+mod queue;
 
 use diesel::PgConnection;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
@@ -34,12 +37,15 @@ pub fn apply(url: &str) -> Result<Vec<String>, MigrationError> {
     let conn = &mut pool::connect(url)?;
     locked(conn, |conn| {
         refuse_newer(conn)?;
-        let done = conn.run_pending_migrations(MIGRATIONS).map_err(MigrationError::Failed)?;
-        Ok(done.iter().map(ToString::to_string).collect())
+        let mut done = queue::apply(conn)?;
+        let ours = conn.run_pending_migrations(MIGRATIONS).map_err(MigrationError::Failed)?;
+        done.extend(ours.iter().map(ToString::to_string));
+        Ok(done)
     })
 }
 
-/// Reverts every migration and applies them again: what CI runs to prove that both ways work.
+/// Reverts every migration and applies them again: what CI runs to prove that both ways work. The queue's
+/// know no way back, and stay.
 ///
 /// # Errors
 /// See [`MigrationError`].
@@ -58,10 +64,15 @@ pub fn redo(url: &str) -> Result<(), MigrationError> {
 pub fn check(url: &str) -> Result<(), MigrationError> {
     let conn = &mut pool::connect(url)?;
     refuse_newer(conn)?;
-    match conn.pending_migrations(MIGRATIONS).map_err(MigrationError::Failed)?.len() {
+    let ours = conn.pending_migrations(MIGRATIONS).map_err(MigrationError::Failed)?.len();
+    match ours.saturating_add(queue::pending(conn)?) {
         0 => Ok(()),
         pending => Err(MigrationError::Pending(pending)),
     }
+}
+
+fn failed(error: diesel::result::Error) -> MigrationError {
+    MigrationError::Failed(Box::new(error))
 }
 
 fn locked<T>(
@@ -69,7 +80,6 @@ fn locked<T>(
     work: impl FnOnce(&mut PgConnection) -> Result<T, MigrationError>,
 ) -> Result<T, MigrationError> {
     use diesel::connection::SimpleConnection as _;
-    let failed = |error: diesel::result::Error| MigrationError::Failed(Box::new(error));
     conn.batch_execute("SELECT pg_advisory_lock(7152436150)").map_err(failed)?;
     let result = work(conn);
     // Closing the connection would release it too.
@@ -78,6 +88,7 @@ fn locked<T>(
 }
 
 fn refuse_newer(conn: &mut PgConnection) -> Result<(), MigrationError> {
+    queue::refuse_newer(conn)?;
     let known: Vec<String> = diesel::migration::MigrationSource::<diesel::pg::Pg>::migrations(&MIGRATIONS)
         .map_err(MigrationError::Failed)?
         .iter()

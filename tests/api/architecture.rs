@@ -23,10 +23,28 @@ fn root() -> &'static Path {
 }
 
 /// What each part of the house may know. What is not listed knows nobody.
-const ARROWS: [(&str, &[&str]); 11] = [
-    ("startup", &["actors", "cache", "db", "domain", "http", "media", "services", "settings", "storage", "telemetry"]),
+const ARROWS: [(&str, &[&str]); 13] = [
+    (
+        "startup",
+        &[
+            "actors",
+            "cache",
+            "db",
+            "domain",
+            "http",
+            "jobs",
+            "mail",
+            "media",
+            "services",
+            "settings",
+            "storage",
+            "telemetry",
+        ],
+    ),
     ("http", &["actors", "cache", "db", "domain", "media", "settings", "storage", "telemetry"]),
-    ("actors", &["cache", "db", "domain", "mailbox", "media", "settings", "storage", "telemetry"]),
+    ("actors", &["cache", "db", "domain", "jobs", "mail", "mailbox", "media", "settings", "storage", "telemetry"]),
+    ("jobs", &["db", "domain", "settings"]),
+    ("mail", &["domain", "settings"]),
     ("db", &["domain", "mailbox", "settings"]),
     ("cache", &["domain", "settings"]),
     ("storage", &["domain", "settings"]),
@@ -41,11 +59,13 @@ const ARROWS: [(&str, &[&str]); 11] = [
 const CONTRACTS: [&str; 7] = ["iptv", "channels", "collections", "images", "casting", "playback", "ops"];
 
 /// Libraries that only some parts may name.
-const LIBRARIES: [(&str, &[&str]); 4] = [
-    ("diesel", &["db", "actors", "services"]),
+const LIBRARIES: [(&str, &[&str]); 6] = [
+    ("diesel", &["db", "actors", "jobs", "services"]),
     ("redis", &["cache", "actors", "services", "startup"]),
     ("actix_web", &["http", "startup", "telemetry", "main"]),
     ("utoipa", &["http"]),
+    ("graphile_worker", &["jobs"]),
+    ("lettre", &["mail"]),
 ];
 
 /// The source without comments and without what is in quotes.

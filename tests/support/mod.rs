@@ -8,4 +8,5 @@ pub mod media;
 pub mod media_folder;
 pub mod people;
 pub mod raw;
+pub mod smtp;
 pub mod stores;

@@ -6,6 +6,7 @@ pub mod families;
 pub mod files;
 pub mod genres;
 pub mod installation;
+pub mod jobs;
 pub mod seasons;
 pub mod series;
 pub mod streams;

@@ -1,0 +1,57 @@
+use super::*;
+
+fn load(pairs: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+    Settings::from_variables(pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
+}
+
+#[test]
+fn defaults_need_nothing() {
+    let settings = load(&[]).unwrap();
+    assert_eq!(settings.http.bind.port(), 8080);
+    assert_eq!(settings.auth.registration_roles, [Role::Viewer]);
+}
+
+#[test]
+fn variables_win_and_short_names_work() {
+    let settings = load(&[
+        ("PLAYHOUSE_HTTP__BIND", "127.0.0.1:0"),
+        ("DATABASE_URL", "postgres://somewhere/db"),
+        ("PLAYHOUSE_AUTH__REGISTRATION_ROLES", "viewer,editor"),
+        ("PLAYHOUSE_DATA_DIR", "/tmp/x"),
+    ])
+    .unwrap();
+    assert_eq!(settings.http.bind.port(), 0);
+    assert_eq!(settings.database.url.expose_secret(), "postgres://somewhere/db");
+    assert_eq!(settings.auth.registration_roles, [Role::Viewer, Role::Editor]);
+    assert_eq!(settings.data_dir, PathBuf::from("/tmp/x"));
+}
+
+#[test]
+fn a_secret_of_digits_stays_as_it_is() {
+    let digits = "31415926535897932384626433832795028841";
+    let settings = load(&[("PLAYHOUSE_AUTH__TOKEN_SECRET", digits)]).unwrap();
+    assert_eq!(settings.auth.token_secret.expose_secret(), digits);
+}
+
+#[test]
+fn a_wrong_setting_is_named_in_one_line() {
+    for (name, value, expected) in [
+        ("PLAYHOUSE_HTTP__BIND", "nowhere", "http.bind"),
+        ("PLAYHOUSE_AUTH__TOKEN_SECRET", "short", "auth.token_secret"),
+        ("PLAYHOUSE_AUTH__LEEWAY_SECONDS", "6", "auth.leeway_seconds"),
+        ("PLAYHOUSE_HTTP__PROT", "1", "prot"),
+        ("PLAYHOUSE_AUTH__REGISTRATION_ROLES", "owner", "auth.registration_roles"),
+    ] {
+        let text = load(&[(name, value)]).unwrap_err().to_string();
+        assert!(text.contains(expected), "{text}");
+        assert!(!text.contains('\n'), "{text}");
+    }
+}
+
+#[test]
+fn production_wants_a_secret() {
+    let text = load(&[("PLAYHOUSE_ENV", "production")]).unwrap_err().to_string();
+    assert!(text.contains("auth.token_secret"), "{text}");
+    let long = "x".repeat(32);
+    assert!(load(&[("PLAYHOUSE_ENV", "production"), ("PLAYHOUSE_AUTH__TOKEN_SECRET", &long)]).is_ok());
+}
