@@ -1,6 +1,16 @@
 //! The tables as Diesel sees them. A test compares this file with a migrated database.
 
 diesel::table! {
+    channels (user_id) {
+        user_id -> Uuid,
+        name -> Text,
+        picture_id -> Nullable<Uuid>,
+        videos -> Int4,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     episodes (id) {
         id -> Uuid,
         season_id -> Uuid,
@@ -58,6 +68,22 @@ diesel::table! {
         owner_claimed -> Bool,
         maintenance -> Bool,
         maintenance_message -> Text,
+    }
+}
+
+diesel::table! {
+    password_resets (digest) {
+        digest -> Bytea,
+        user_id -> Uuid,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    reactions (video_id, user_id) {
+        video_id -> Uuid,
+        user_id -> Uuid,
+        kind -> Text,
     }
 }
 
@@ -124,6 +150,22 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    videos (id) {
+        id -> Uuid,
+        hash -> Text,
+        channel_id -> Uuid,
+        title -> Text,
+        description -> Text,
+        file_id -> Nullable<Uuid>,
+        thumbnail_id -> Nullable<Uuid>,
+        likes -> Int4,
+        dislikes -> Int4,
+        created_at -> Timestamptz,
+        uploaded_at -> Nullable<Timestamptz>,
+    }
+}
+
 diesel::joinable!(genres_series -> genres (genre_id));
 diesel::joinable!(genres_series -> series (series_id));
 diesel::joinable!(seasons -> series (series_id));
@@ -131,16 +173,22 @@ diesel::joinable!(episodes -> seasons (season_id));
 diesel::joinable!(streams -> episodes (episode_id));
 diesel::joinable!(streams -> users (user_id));
 diesel::joinable!(token_families -> users (user_id));
+diesel::joinable!(videos -> channels (channel_id));
+diesel::joinable!(reactions -> videos (video_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
+    channels,
     episodes,
     files,
     genres,
     genres_series,
     installation,
+    password_resets,
+    reactions,
     seasons,
     series,
     streams,
     token_families,
     users,
+    videos,
 );
