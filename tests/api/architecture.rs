@@ -327,6 +327,7 @@ fn found(conn: &mut PgConnection) -> BTreeMap<String, Vec<String>> {
             "timestamptz" => "Timestamptz",
             "date" => "Date",
             "jsonb" => "Jsonb",
+            "bytea" => "Bytea",
             "_text" => "Array<Text>",
             "_uuid" => "Array<Uuid>",
             other => other,
