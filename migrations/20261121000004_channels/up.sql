@@ -87,3 +87,35 @@ CREATE TRIGGER videos_count_inserted AFTER INSERT ON videos
     FOR EACH ROW WHEN (NEW.uploaded_at IS NOT NULL) EXECUTE FUNCTION count_videos();
 CREATE TRIGGER videos_count_removed AFTER DELETE ON videos
     FOR EACH ROW WHEN (OLD.uploaded_at IS NOT NULL) EXECUTE FUNCTION count_videos();
+
+-- Search (src/db/queries/search.rs). The indexes hold what can be found, uploaded videos only; and no pending list,
+-- which every search would have to read besides.
+-- A title that is just what was asked for, however common its words are.
+CREATE INDEX videos_title_idx ON videos (left(lower(title), 100), uploaded_at DESC) WHERE uploaded_at IS NOT NULL;
+CREATE INDEX videos_title_words_idx ON videos USING gin (to_tsvector('simple', title))
+    WITH (fastupdate = off) WHERE uploaded_at IS NOT NULL;
+-- Both, so that a search may have one of its words in the title and another in the description.
+CREATE INDEX videos_words_idx ON videos USING gin (to_tsvector('simple', title || ' ' || description))
+    WITH (fastupdate = off) WHERE uploaded_at IS NOT NULL;
+CREATE INDEX channels_name_trigrams_idx ON channels USING gin (lower(name) gin_trgm_ops) WITH (fastupdate = off);
+
+-- The words of titles and descriptions, each once: a mistyped word is compared with these, which are few, instead of
+-- with every text. Words of letters only, so no number or address is kept; those of a removed video stay, and find
+-- nothing.
+CREATE TABLE vocabulary (
+    word text PRIMARY KEY
+);
+CREATE INDEX vocabulary_trigrams_idx ON vocabulary USING gin (word gin_trgm_ops) WITH (fastupdate = off);
+
+-- In order, so that two uploads with the same new words wait for each other instead of both.
+CREATE FUNCTION learn_words() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO vocabulary
+        SELECT word FROM unnest(tsvector_to_array(to_tsvector('simple', NEW.title || ' ' || NEW.description))) AS word
+        WHERE word ~ '^[[:alpha:]]{3,32}$' ORDER BY word
+        ON CONFLICT DO NOTHING;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER videos_learn_words AFTER INSERT OR UPDATE OF title, description, uploaded_at ON videos
+    FOR EACH ROW WHEN (NEW.uploaded_at IS NOT NULL) EXECUTE FUNCTION learn_words();

@@ -166,6 +166,12 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    vocabulary (word) {
+        word -> Text,
+    }
+}
+
 diesel::joinable!(genres_series -> genres (genre_id));
 diesel::joinable!(genres_series -> series (series_id));
 diesel::joinable!(seasons -> series (series_id));
@@ -191,4 +197,5 @@ diesel::allow_tables_to_appear_in_same_query!(
     token_families,
     users,
     videos,
+    vocabulary,
 );

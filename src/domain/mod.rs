@@ -7,4 +7,5 @@ pub mod catalog;
 pub mod ids;
 pub mod listing;
 pub mod media;
+pub mod search;
 pub mod text;

@@ -30,6 +30,7 @@ mod operation;
 mod players;
 mod ranges;
 mod routes;
+mod search;
 mod stalls;
 mod stores;
 mod tokens;

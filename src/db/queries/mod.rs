@@ -7,6 +7,7 @@ pub mod files;
 pub mod genres;
 pub mod installation;
 pub mod jobs;
+pub mod search;
 pub mod seasons;
 pub mod series;
 pub mod streams;
