@@ -71,6 +71,7 @@ if has apt-get; then
     if [ "${1:-}" = tests ]; then
         # The tests look at the API's page, and receive mail (in Debian's own Python).
         has chromium || need chromium
+        has chromedriver || need chromium-driver
         /usr/bin/python3 -c 'import aiosmtpd' 2>/dev/null || need python3-aiosmtpd
     fi
     [ -z "$missing" ] || install_with_apt

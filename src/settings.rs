@@ -21,10 +21,11 @@ use crate::domain::access::Role;
 const DEFAULTS: &str = include_str!("../config/default.toml");
 const SHORTEST_SECRET: usize = 32;
 /// Settings that are texts, by variable.
-const TEXTS: [(&str, &str); 11] = [
+const TEXTS: [(&str, &str); 12] = [
     ("PLAYHOUSE_AUTH__TOKEN_SECRET", "auth.token_secret"),
     ("PLAYHOUSE_AUTH__ISSUER", "auth.issuer"),
     ("PLAYHOUSE_AUTH__AUDIENCE", "auth.audience"),
+    ("PLAYHOUSE_AUTH__RESET_LINK", "auth.reset_link"),
     ("PLAYHOUSE_DATABASE__URL", "database.url"),
     ("PLAYHOUSE_REDIS__URL", "redis.url"),
     ("PLAYHOUSE_REDIS__PREFIX", "redis.prefix"),
@@ -49,6 +50,7 @@ pub struct Settings {
     pub redis: RedisSettings,
     pub services: ServiceSettings,
     pub auth: AuthSettings,
+    pub channels: ChannelSettings,
     pub cache: CacheSettings,
     pub media: MediaSettings,
     pub jobs: JobSettings,
@@ -177,6 +179,22 @@ pub struct AuthSettings {
     pub lockout_tries: u32,
     pub lockout_window_seconds: u32,
     pub lockout_block_seconds: u32,
+    pub channel_access_seconds: u32,
+    pub reset_link: String,
+    pub reset_seconds: u32,
+    pub reset_window_seconds: u32,
+    pub resets_per_email: u32,
+    pub resets_per_address: u32,
+}
+
+/// Section `channels`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml is the text of every setting")]
+pub struct ChannelSettings {
+    pub announced_seconds: u32,
+    pub announced_most: u32,
+    pub picture_limit_bytes: u64,
 }
 
 /// Section `cache`.
@@ -315,6 +333,27 @@ impl Settings {
             ("auth.lockout_tries", self.auth.lockout_tries >= 1, "is 1 at least"),
             ("auth.lockout_window_seconds", self.auth.lockout_window_seconds >= 1, "is 1 at least"),
             ("auth.lockout_block_seconds", self.auth.lockout_block_seconds >= 1, "is 1 at least"),
+            ("auth.channel_access_seconds", self.auth.channel_access_seconds >= 1, "is 1 at least"),
+            ("auth.reset_link", self.auth.reset_link.contains("{token}"), "must contain {token}"),
+            (
+                "auth.reset_link",
+                self.environment != RunEnvironment::Production
+                    || self.mail.smtp_url.expose_secret().is_empty()
+                    || !self.auth.reset_link.starts_with("http://127.0.0.1"),
+                "must name your site, where mail is sent in production",
+            ),
+            (
+                "auth.channel_access_seconds",
+                self.auth.channel_access_seconds <= self.auth.refresh_seconds,
+                "is no longer than auth.refresh_seconds",
+            ),
+            ("channels.announced_seconds", self.channels.announced_seconds >= 1, "is 1 at least"),
+            ("channels.announced_most", self.channels.announced_most >= 1, "is 1 at least"),
+            ("channels.picture_limit_bytes", self.channels.picture_limit_bytes >= 1, "is 1 at least"),
+            ("auth.reset_seconds", self.auth.reset_seconds >= 1, "is 1 at least"),
+            ("auth.reset_window_seconds", self.auth.reset_window_seconds >= 1, "is 1 at least"),
+            ("auth.resets_per_email", self.auth.resets_per_email >= 1, "is 1 at least"),
+            ("auth.resets_per_address", self.auth.resets_per_address >= 1, "is 1 at least"),
             ("auth.issuer", !self.auth.issuer.is_empty(), "must not be empty"),
             ("auth.audience", !self.auth.audience.is_empty(), "must not be empty"),
             ("auth.registration_roles", !self.auth.registration_roles.contains(&Role::Owner), "must not contain owner"),

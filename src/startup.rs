@@ -13,9 +13,10 @@ use actix_web::{
 
 use crate::{
     actors::{
-        auth::{Auth, AuthParts, AuthStartError, Clock},
+        auth::{Auth, AuthParts, AuthStartError, Clock, MailResetLink, ResetMailError},
         catalog::Catalog,
-        files::{FileStores, Files, FilesError},
+        channels::{ChannelParts, Channels},
+        files::{FileStores, Files, FilesError, RemoveFiles},
         operation::Operation,
         playback::Playback,
         tally::Tally,
@@ -23,9 +24,9 @@ use crate::{
     cache::Cache,
     db::{Db, DbError},
     http::{self, House, State, drain::Drain, edge},
-    jobs::{Handlers, Jobs, JobsError},
-    mail::{MailAddressError, Mailer},
-    media::{probe::Prober, tool::Tools},
+    jobs::{Failure, Handlers, Jobs, JobsError},
+    mail::{MailAddressError, MailError, Mailer},
+    media::{frame::Framer, probe::Prober, tool::Tools},
     settings::{HttpSettings, Settings},
     storage::Store,
     telemetry,
@@ -138,8 +139,7 @@ pub async fn build(settings: Settings) -> Result<Server, StartError> {
     let cache = Cache::start(&settings.redis, &settings.cache)?;
     cache.linked(LINK_WAIT).await;
     let tally = Tally::start(cache.clone());
-    // A wrong address stops the start, although nothing sends mail yet.
-    Mailer::new(&settings.mail)?;
+    let mailer = Mailer::new(&settings.mail)?;
     let auth = Auth::start(AuthParts {
         settings: &settings.auth,
         data_dir: &settings.data_dir,
@@ -150,14 +150,24 @@ pub async fn build(settings: Settings) -> Result<Server, StartError> {
     })?;
     let store = Store::open(&settings.media_dir)
         .map_err(|cause| StartError::Media { folder: settings.media_dir.clone(), cause })?;
-    let prober = Prober::new(&settings.media, Tools::new(&settings.media));
+    let tools = Tools::new(&settings.media);
+    let prober = Prober::new(&settings.media, tools.clone());
     let files = Files::new(FileStores { db: db.clone(), cache: cache.clone(), store }, prober, &settings.media);
     let swept = files.sweep().await?;
     tracing::info!(?swept, "what dead processes left in the store is settled");
-    let jobs = Jobs::start(&settings.database, &settings.jobs, handlers())?;
+    let jobs = Jobs::start(&settings.database, &settings.jobs, handlers(&files, &auth, mailer))?;
+    let channels = Channels::new(ChannelParts {
+        settings: &settings.channels,
+        db: db.clone(),
+        cache: cache.clone(),
+        files: files.clone(),
+        framer: Framer::new(&settings.media, tools),
+        clock: Clock::System,
+    });
     let drain = Drain::default();
     let house = House {
         auth,
+        channels,
         catalog: Catalog::new(db.clone(), cache.clone()),
         playback: Playback::new(db.clone()),
         operation: Operation::start(db.clone(), cache.clone()).await?,
@@ -171,9 +181,18 @@ pub async fn build(settings: Settings) -> Result<Server, StartError> {
     listen(house, drain, Behind { tally, jobs })
 }
 
-/// Who does which job: a line for each, `.on(handle.clone(), actor::its_function)`.
-fn handlers() -> Handlers {
-    Handlers::default()
+/// Who does which job.
+fn handlers(files: &Files, auth: &Auth, mailer: Mailer) -> Handlers {
+    Handlers::default().on(files.clone(), RemoveFiles::carry_out).on(
+        (auth.clone(), mailer),
+        async |(auth, mailer): (Auth, Mailer), job: MailResetLink| {
+            match auth.mail_reset_link(&mailer, job).await {
+                // The server has said that it never will take it.
+                Err(ResetMailError::Mail(refused @ MailError::Refused(_))) => Err(Failure::Final(refused.into())),
+                done => Ok(done?),
+            }
+        },
+    )
 }
 
 /// What ends after the server.

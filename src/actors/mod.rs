@@ -3,6 +3,7 @@
 
 pub mod auth;
 pub mod catalog;
+pub mod channels;
 pub mod files;
 pub mod operation;
 pub mod playback;

@@ -19,7 +19,7 @@ where
     E: From<DbError> + Send + 'static,
     F: FnOnce(&mut PgConnection) -> Result<T, E> + Send + 'static,
 {
-    let announcement = Announcement { cache: cache.clone(), scopes: scopes.clone() };
+    let announcement = Announcement::of(cache, &scopes);
     let done = db
         .run(move |conn| {
             // Dropped when the work has ended, also by a panic.
@@ -31,9 +31,17 @@ where
     done
 }
 
-struct Announcement {
+/// Moves scopes on when it is dropped: with the work that it travels in.
+pub(super) struct Announcement {
     cache: Cache,
     scopes: Vec<Scope>,
+}
+
+impl Announcement {
+    /// Of `scopes`.
+    pub(super) fn of(cache: &Cache, scopes: &[Scope]) -> Self {
+        Self { cache: cache.clone(), scopes: scopes.to_vec() }
+    }
 }
 
 impl Drop for Announcement {

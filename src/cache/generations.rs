@@ -24,11 +24,20 @@ pub enum Kind {
     Files,
     Accounts,
     Installation,
+    Videos,
 }
 
 impl Kind {
-    const ALL: [Self; 7] =
-        [Self::Genres, Self::Series, Self::Seasons, Self::Episodes, Self::Files, Self::Accounts, Self::Installation];
+    const ALL: [Self; 8] = [
+        Self::Genres,
+        Self::Series,
+        Self::Seasons,
+        Self::Episodes,
+        Self::Files,
+        Self::Accounts,
+        Self::Installation,
+        Self::Videos,
+    ];
 
     const fn name(self) -> &'static str {
         match self {
@@ -39,6 +48,7 @@ impl Kind {
             Self::Files => "files",
             Self::Accounts => "accounts",
             Self::Installation => "installation",
+            Self::Videos => "videos",
         }
     }
 
@@ -51,6 +61,7 @@ impl Kind {
             Self::Files => 4,
             Self::Accounts => 5,
             Self::Installation => 6,
+            Self::Videos => 7,
         }
     }
 }
@@ -71,6 +82,12 @@ impl Scope {
     #[must_use]
     pub const fn account(id: UserId) -> Self {
         Self::Row(Kind::Accounts, id.uuid())
+    }
+
+    /// All rows of a kind and every list of them: what a cascade, or a change of many, moves.
+    #[must_use]
+    pub const fn every(kind: Kind) -> [Self; 2] {
+        [Self::Rows(kind), Self::List(kind)]
     }
 
     /// The name in Redis and on the channel.

@@ -54,5 +54,15 @@ pub fn lockout(digest: &str, part: &str) -> String {
 /// Counts tries, in one step: see its head.
 pub const LOCKOUT_SCRIPT: &str = include_str!("scripts/lockout.lua");
 
+/// How often links to set a password were asked for, for one address of the network or of mail. The
+/// braces keep the counts of one question on one node of a Redis cluster.
+#[must_use]
+pub fn resets(digest: &str) -> String {
+    format!("{{resets}}:{digest}")
+}
+
+/// Counts an action against several limits, in one step: see its head.
+pub const LIMIT_SCRIPT: &str = include_str!("scripts/limit.lua");
+
 /// Takes up what a node has counted: see its head.
 pub const TALLY_SCRIPT: &str = include_str!("scripts/tally.lua");

@@ -47,6 +47,9 @@ impl CustomizeConnection<PgConnection, PoolError> for Greeting {
     }
 }
 
+/// How like a mistyped word has to be (0 to 1): "frends" is 0.5 like "friends", and strangers stay below.
+const TYPING_ERRORS: f32 = 0.4;
+
 /// Opens the pool; connections are made in the background.
 pub(super) fn open(url: &str, settings: &DatabaseSettings) -> Pool {
     Pool::builder()
@@ -59,7 +62,8 @@ pub(super) fn open(url: &str, settings: &DatabaseSettings) -> Pool {
         .error_handler(Box::new(QuietHandler))
         .connection_customizer(Box::new(Greeting {
             statements: format!(
-                "SET statement_timeout = {}; SET application_name = 'playhouse'; SET timezone = 'UTC'; SET jit = off",
+                "SET statement_timeout = {}; SET application_name = 'playhouse'; SET timezone = 'UTC'; SET jit = off; \
+                SET pg_trgm.word_similarity_threshold = {TYPING_ERRORS}",
                 settings.statement_timeout_ms
             ),
         }))

@@ -58,8 +58,8 @@ impl Role {
         use Permission as P;
         match self {
             Self::Owner => &P::ALL,
-            Self::Editor => &[P::ViewCatalogue, P::UseStreams, P::EditCatalogue, P::UploadFiles],
-            Self::Viewer => &[P::ViewCatalogue, P::UseStreams],
+            Self::Editor => &[P::ViewCatalogue, P::UseStreams, P::UseChannels, P::EditCatalogue, P::UploadFiles],
+            Self::Viewer => &[P::ViewCatalogue, P::UseStreams, P::UseChannels],
             Self::CastingAssistant => &[P::ViewActors, P::ViewMovies],
             Self::CastingDirector => {
                 &[P::ViewActors, P::ViewMovies, P::CreateActors, P::DeleteActors, P::ModifyActors, P::ModifyMovies]
@@ -88,6 +88,8 @@ pub enum Permission {
     EditCatalogue,
     #[serde(rename = "use:streams")]
     UseStreams,
+    #[serde(rename = "use:channels")]
+    UseChannels,
     #[serde(rename = "upload:files")]
     UploadFiles,
     #[serde(rename = "manage:users")]
@@ -114,10 +116,11 @@ pub enum Permission {
 
 impl Permission {
     /// Every permission.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::ViewCatalogue,
         Self::EditCatalogue,
         Self::UseStreams,
+        Self::UseChannels,
         Self::UploadFiles,
         Self::ManageUsers,
         Self::OperateServer,
@@ -138,6 +141,7 @@ impl Permission {
             Self::ViewCatalogue => "view:catalogue",
             Self::EditCatalogue => "edit:catalogue",
             Self::UseStreams => "use:streams",
+            Self::UseChannels => "use:channels",
             Self::UploadFiles => "upload:files",
             Self::ManageUsers => "manage:users",
             Self::OperateServer => "operate:server",

@@ -4,8 +4,9 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use super::{
     access::Role,
+    channels::BirthDate,
     ids::UserId,
-    text::{Email, Name, NewPassword, Username},
+    text::{Email, MiddleName, Name, NewPassword, Username},
 };
 
 /// An account as others may see it: no hash, no epoch.
@@ -31,8 +32,21 @@ pub struct NewUser {
     pub username: Option<Username>,
     pub email: Option<Email>,
     pub first_name: Option<Name>,
+    pub middle_name: Option<MiddleName>,
     pub last_name: Option<Name>,
+    pub birth_date: Option<BirthDate>,
     pub password: NewPassword,
+    pub channel: OwnChannel,
+}
+
+/// When an account gets its channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OwnChannel {
+    /// With its first video.
+    #[default]
+    WithFirstVideo,
+    /// With the account, which needs a username.
+    AtOnce,
 }
 
 /// What changes on an account; `None` leaves a field as it is.

@@ -73,6 +73,8 @@ ids! {
     EpisodeId;
     /// A viewing of an episode by an account.
     StreamId;
+    /// A video of a channel.
+    VideoId;
     /// A stored file.
     FileId;
     /// A signed-in device: the refresh tokens that follow from one sign-in.

@@ -93,6 +93,10 @@ fn username(text: &str) -> Result<String, Invalid> {
 texts! {
     /// A person's name, or a title: shown, so not blank; surrounding space is dropped.
     Name: 1..=100, trimmed;
+    /// A middle name; may be empty.
+    MiddleName: 0..=100, as_sent;
+    /// The title of a video.
+    Title: 1..=200, trimmed;
     /// Free text; may be empty.
     Description: 0..=10_000, as_sent;
     /// An e-mail address (RFC 5322 form with a dotted domain).

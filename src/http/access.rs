@@ -4,7 +4,11 @@ use std::{future::Future, marker::PhantomData};
 
 use actix_web::{HttpRequest, http::header};
 
-use super::{State, error::ApiError};
+use super::{
+    State,
+    contract::{Contract, TokenForm},
+    error::ApiError,
+};
 use crate::{
     actors::{auth::Caller, files::Reader, playback::Viewer},
     domain::access::Permission,
@@ -64,7 +68,7 @@ macro_rules! permits {
     )+};
 }
 
-permits!(ViewCatalogue, EditCatalogue, UseStreams, UploadFiles, ManageUsers, OperateServer);
+permits!(ViewCatalogue, EditCatalogue, UseStreams, UseChannels, UploadFiles, ManageUsers, OperateServer);
 
 impl Access for Open {
     const NEEDS: Needs = Needs::Nothing;
@@ -115,20 +119,24 @@ impl<P> Allowed<P> {
     }
 }
 
-/// `Authorization: Bearer <token>` (RFC 6750 §2.1); the scheme's case does not matter.
+/// `Authorization: Bearer <token>` (RFC 6750 §2.1); the scheme's case does not matter. Some contracts
+/// take the bare token too.
 async fn caller(request: &HttpRequest) -> Result<Caller, ApiError> {
     let header = request.headers().get(header::AUTHORIZATION).ok_or(ApiError::NoToken)?;
-    let malformed =
-        || ApiError::Unauthenticated("Malformed Authorization header: expected 'Bearer <token>'".to_owned());
     // As `to_str`, which looks at one byte after the other: tokens are long, and most requests have one.
     let text = std::str::from_utf8(header.as_bytes()).ok().filter(|text| text.is_ascii());
-    let (scheme, token) = text.and_then(|text| text.split_once(' ')).ok_or_else(malformed)?;
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(malformed());
-    }
-    let token = token.trim();
+    let text = text.ok_or(ApiError::MalformedToken)?.trim();
+    let token = match text.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
+        None if takes_bare(request) && !text.eq_ignore_ascii_case("bearer") => text,
+        _ => return Err(ApiError::MalformedToken),
+    };
     if token.is_empty() {
         return Err(ApiError::NoToken);
     }
     State::of(request)?.auth.authenticate(token).await.map_err(ApiError::from)
+}
+
+fn takes_bare(request: &HttpRequest) -> bool {
+    Contract::of(request.path()).is_some_and(|contract| contract.token_form() == TokenForm::BearerOrBare)
 }

@@ -47,7 +47,7 @@ impl Fields {
     /// A field that must be there.
     pub fn required<T: FieldValue>(&mut self, name: &str) -> Option<T> {
         let Some(value) = self.map.remove(name) else {
-            self.refuse(name, "is required");
+            self.errors.push(FieldError::missing(name));
             return None;
         };
         self.parsed(name, &value)
@@ -229,6 +229,20 @@ pub fn path_id<T: From<Uuid>>(request: &HttpRequest, name: &str) -> Result<T, Ap
         .flatten()
         .map(T::from)
         .ok_or_else(|| ApiError::field(name, "must be a UUID"))
+}
+
+/// A text in the path, percent-decoded (RFC 3986 §2.1).
+///
+/// # Errors
+/// 400 that names it: not UTF-8, or with a NUL.
+pub fn path_text(request: &HttpRequest, name: &str) -> Result<String, ApiError> {
+    let decoded = |text| percent_encoding::percent_decode_str(text).decode_utf8();
+    // The router has put U+FFFD for what is no text; the path as it came still shows it.
+    let came = decoded(request.uri().path()).map(|_| request.match_info().get(name).unwrap_or_default());
+    match came.and_then(decoded) {
+        Ok(text) if !text.contains('\0') => Ok(text.into_owned()),
+        _ => Err(ApiError::field(name, "must be UTF-8 text without a NUL character")),
+    }
 }
 
 /// The `{id}` of the path.

@@ -8,13 +8,17 @@ use actix_web::{
     Error,
     body::{EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    http::header::{self, HeaderMap, HeaderName, HeaderValue},
+    http::{
+        StatusCode,
+        header::{self, HeaderMap, HeaderName, HeaderValue},
+    },
     middleware::Next,
 };
+use bytes::Bytes;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use super::{State, drain::RunningBody, error::ApiError, ops::OPEN_IN_MAINTENANCE};
+use super::{State, contract::Contract, drain::RunningBody, error::ApiError, ops::OPEN_IN_MAINTENANCE};
 use crate::telemetry;
 
 /// Carries the request's id back to the client.
@@ -43,13 +47,14 @@ pub async fn edge(
     let running = state.drain.begin();
     let method = request.method().clone();
     let span = tracing::debug_span!("request", %id, %method, path = request.path());
-    let mut response = next.call(request).instrument(span.clone()).await?;
+    let response = next.call(request).instrument(span.clone()).await?;
+    if response.status().is_server_error() {
+        log_failure(&response, id);
+    }
+    let mut response = in_its_shape(response);
     let status = response.status();
     state.tally.count_request();
     telemetry::request(&method, status, began.elapsed());
-    if status.is_server_error() {
-        log_failure(&response, id);
-    }
     tracing::debug!(parent: &span, status = status.as_u16(), "answered");
     add_headers(response.headers_mut(), id);
     if state.drain.is_ending() {
@@ -57,6 +62,21 @@ pub async fn edge(
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     Ok(response.map_body(|_, body| RunningBody::new(body, running)))
+}
+
+/// Gives a refusal the shape of the contract that its path belongs to. Here, because here everything
+/// passes: what handlers refuse, what the router does not find, what is refused in maintenance.
+fn in_its_shape<B>(mut response: ServiceResponse<B>) -> ServiceResponse<EitherBody<B, Bytes>> {
+    let error = response.response().error().and_then(|error| error.as_error::<ApiError>());
+    let contract = Contract::of(response.request().path());
+    let Some(refusal) = error.zip(contract).and_then(|(error, contract)| contract.refusal(error)) else {
+        return response.map_into_left_body();
+    };
+    *response.response_mut().status_mut() = refusal.status;
+    if refusal.status != StatusCode::UNAUTHORIZED {
+        response.headers_mut().remove(header::WWW_AUTHENTICATE);
+    }
+    response.map_body(|_, _| EitherBody::right(refusal.body))
 }
 
 /// Refuses in maintenance. Inside of CORS, so that a page is told why too.

@@ -151,7 +151,7 @@ fn add_headers(response: &mut HttpResponseBuilder, error: &ApiError) {
         ApiError::NoToken => {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
-        ApiError::Unauthenticated(_) => {
+        ApiError::MalformedToken | ApiError::Token(_) | ApiError::WrongCredentials { .. } => {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\""));
         }
         // What was not read of the body must not be taken for the next request.

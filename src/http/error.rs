@@ -4,6 +4,7 @@
 use std::error::Error as StdError;
 
 use actix_web::http::{Method, StatusCode};
+use chrono::{DateTime, Utc};
 
 use crate::{
     actors::{
@@ -30,16 +31,39 @@ pub struct FieldError {
     pub field: String,
     /// What it breaks.
     pub message: String,
+    /// Of which kind that is, for contracts that tell the kinds apart.
+    #[serde(skip)]
+    pub rule: Rule,
+}
+
+/// The kinds of rules that a field can break.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// It has to be there.
+    Present,
+    /// Another has it already.
+    Unique,
+    /// Its value, or that there is no such field.
+    Valid,
 }
 
 impl FieldError {
-    /// `field` breaks the rule in `message`.
+    /// The value of `field` breaks the rule in `message`.
     pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::breaking(Rule::Valid, field, message)
+    }
+
+    /// `field` is missing.
+    pub fn missing(field: impl Into<String>) -> Self {
+        Self::breaking(Rule::Present, field, "is required")
+    }
+
+    fn breaking(rule: Rule, field: impl Into<String>, message: impl Into<String>) -> Self {
         let mut field: String = field.into();
         if let Some((end, _)) = field.char_indices().nth(LONGEST_NAME) {
             field.truncate(end);
         }
-        Self { field, message: message.into() }
+        Self { field, message: message.into(), rule }
     }
 }
 
@@ -58,9 +82,26 @@ pub enum ApiError {
     /// 401: no token.
     #[error("Access denied. No token provided.")]
     NoToken,
-    /// 401: a token or credentials that do not hold.
-    #[error("{0}")]
-    Unauthenticated(String),
+    /// 401: what is no token by its form.
+    #[error("Malformed Authorization header: expected 'Bearer <token>'")]
+    MalformedToken,
+    /// 401: a token that does not hold.
+    #[error("{}", token_text(*.0))]
+    Token(TokenError),
+    /// 401: an unknown name or a wrong password.
+    #[error("Invalid email or password. Tries left: {tries_left}.")]
+    WrongCredentials {
+        /// Wrong tries that remain.
+        tries_left: u32,
+    },
+    /// 429: too many wrong passwords.
+    #[error("Too many wrong tries. Try again in {seconds_left} seconds.")]
+    Blocked {
+        /// Whole seconds until the end.
+        seconds_left: u64,
+        /// The end.
+        until: DateTime<Utc>,
+    },
     /// 403: a valid token without the right.
     #[error("{0}")]
     Forbidden(String),
@@ -87,6 +128,14 @@ pub enum ApiError {
         /// Seconds until it is worth trying again.
         retry_after: u64,
     },
+    /// An answer that only one contract knows, in its own words.
+    #[error("{response}")]
+    Own {
+        /// Its status, below 500.
+        status: StatusCode,
+        /// What the client is told.
+        response: serde_json::Value,
+    },
     /// 503: switched off on purpose.
     #[error("{0}")]
     Maintenance(String),
@@ -104,14 +153,17 @@ impl ApiError {
     pub const fn status(&self) -> StatusCode {
         match self {
             Self::Invalid(_) | Self::BadRequest(_) => StatusCode::BAD_REQUEST,
-            Self::NoToken | Self::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
+            Self::NoToken | Self::MalformedToken | Self::Token(_) | Self::WrongCredentials { .. } => {
+                StatusCode::UNAUTHORIZED
+            }
+            Self::Own { status, .. } => *status,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Timeout => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooManyRequests { .. } | Self::Blocked { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Maintenance(_) | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Fault(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -122,12 +174,16 @@ impl ApiError {
     pub const fn retry_after(&self) -> Option<u64> {
         match self {
             Self::TooManyRequests { retry_after, .. } => Some(*retry_after),
+            Self::Blocked { seconds_left, .. } => Some(*seconds_left),
             Self::Maintenance(_) => Some(30),
             Self::Unavailable(_) => Some(1),
             Self::Invalid(_)
             | Self::BadRequest(_)
             | Self::NoToken
-            | Self::Unauthenticated(_)
+            | Self::MalformedToken
+            | Self::Token(_)
+            | Self::WrongCredentials { .. }
+            | Self::Own { .. }
             | Self::Forbidden(_)
             | Self::NotFound(_)
             | Self::MethodNotAllowed(_)
@@ -141,6 +197,11 @@ impl ApiError {
     /// One wrong field.
     pub fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Invalid(vec![FieldError::new(field, message)])
+    }
+
+    /// Another has this value of `field` already.
+    pub fn taken(field: impl Into<String>) -> Self {
+        Self::Invalid(vec![FieldError::breaking(Rule::Unique, field, "is already taken")])
     }
 
     /// The right is missing.
@@ -160,7 +221,7 @@ impl ApiError {
     pub fn of_catalog(noun: &str, error: CatalogError) -> Self {
         match error {
             CatalogError::NotFound => Self::no_such(noun),
-            CatalogError::Taken(field) => Self::field(field, "is already taken"),
+            CatalogError::Taken(field) => Self::taken(field),
             CatalogError::Reference(wrong) => {
                 Self::field(wrong.field, format!("refers to {} that is not there", wrong.what))
             }
@@ -190,20 +251,20 @@ impl From<Vec<WrongParameter>> for ApiError {
 impl From<AuthError> for ApiError {
     fn from(error: AuthError) -> Self {
         match error {
-            AuthError::EmailTaken => Self::field("email", "is already taken"),
-            AuthError::UsernameTaken => Self::field("username", "is already taken"),
-            AuthError::WrongCredentials { tries_left } => {
-                Self::Unauthenticated(format!("Invalid email or password. Tries left: {tries_left}."))
-            }
-            AuthError::Blocked { seconds_left, .. } => Self::TooManyRequests {
-                message: format!("Too many wrong tries. Try again in {seconds_left} seconds."),
-                retry_after: seconds_left,
-            },
+            AuthError::EmailTaken => Self::taken("email"),
+            AuthError::UsernameTaken => Self::taken("username"),
+            AuthError::WrongCredentials { tries_left } => Self::WrongCredentials { tries_left },
+            AuthError::Blocked { seconds_left, until } => Self::Blocked { seconds_left, until },
             AuthError::Busy => Self::Unavailable(Box::new(error)),
             AuthError::CurrentPasswordMissing => Self::field("current_password", "is required"),
             AuthError::CurrentPasswordWrong { tries_left } => {
                 Self::field("current_password", format!("is wrong; tries left: {tries_left}"))
             }
+            AuthError::TooManyResets { seconds_left } => Self::TooManyRequests {
+                message: format!("Too many links were asked for. Try again in {seconds_left} seconds."),
+                retry_after: seconds_left,
+            },
+            AuthError::WrongResetToken => Self::BadRequest("The token does not hold".to_owned()),
             AuthError::LastOwner => Self::BadRequest("The last owner can be neither demoted nor deleted".to_owned()),
             AuthError::NotFound => Self::no_such("User"),
             AuthError::Forbidden => Self::forbidden(),
@@ -246,15 +307,16 @@ impl From<FilesError> for ApiError {
 
 impl From<TokenError> for ApiError {
     fn from(error: TokenError) -> Self {
-        Self::Unauthenticated(
-            match error {
-                TokenError::Altered | TokenError::NotYetValid | TokenError::WrongKind => "Invalid token.",
-                TokenError::Expired => "The token has expired.",
-                TokenError::Ended => "The token has been ended. Sign in again.",
-                TokenError::Replayed => "The refresh token was used before. Sign in again.",
-            }
-            .to_owned(),
-        )
+        Self::Token(error)
+    }
+}
+
+const fn token_text(error: TokenError) -> &'static str {
+    match error {
+        TokenError::Altered | TokenError::NotYetValid | TokenError::WrongKind => "Invalid token.",
+        TokenError::Expired => "The token has expired.",
+        TokenError::Ended => "The token has been ended. Sign in again.",
+        TokenError::Replayed => "The refresh token was used before. Sign in again.",
     }
 }
 

@@ -3,6 +3,8 @@
 
 pub mod access;
 pub mod body;
+pub mod channels;
+pub mod contract;
 pub mod drain;
 pub mod edge;
 pub mod envelope;
@@ -22,7 +24,10 @@ use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header, web};
 
 use self::{drain::Drain, error::ApiError, routes::Routes};
 use crate::{
-    actors::{auth::Auth, catalog::Catalog, files::Files, operation::Operation, playback::Playback, tally::Tally},
+    actors::{
+        auth::Auth, catalog::Catalog, channels::Channels, files::Files, operation::Operation, playback::Playback,
+        tally::Tally,
+    },
     cache::Cache,
     db::Db,
     settings::Settings,
@@ -39,6 +44,8 @@ pub struct House {
     pub catalog: Catalog,
     /// Files and their bytes.
     pub files: Files,
+    /// Channels and their videos.
+    pub channels: Channels,
     /// Streams.
     pub playback: Playback,
     /// Maintenance.
@@ -94,7 +101,7 @@ impl FromRequest for State {
 /// The operations of all contracts.
 #[must_use]
 pub fn contracts() -> Vec<Routes> {
-    vec![iptv::routes(), playback::routes(), ops::routes()]
+    vec![iptv::routes(), channels::routes(), playback::routes(), ops::routes()]
 }
 
 /// Puts every contract into a server.

@@ -6,9 +6,10 @@ use utoipa::{PartialSchema, ToSchema};
 use super::{
     access::Needs,
     body::Body,
+    contract::{Contract, Shape},
     routes::{Operation, Routes},
 };
-use crate::domain::listing::{DEFAULT_LIMIT, FieldKind, LARGEST_LIMIT, Listing};
+use crate::domain::listing::{DEFAULT_LIMIT, FieldKind, LARGEST_LIMIT, LARGEST_PAGE, Listing};
 
 /// What the description says of an operation beside its method, path and caller.
 #[derive(Clone)]
@@ -17,8 +18,20 @@ pub struct Doc {
     status: u16,
     body: Option<Value>,
     data: Option<Schema>,
-    listing: Option<&'static Listing>,
+    list: List,
     content: &'static str,
+    refusals: &'static [(u16, &'static str)],
+}
+
+/// Whether an operation gives one thing or many.
+#[derive(Clone, Copy)]
+enum List {
+    /// One.
+    No,
+    /// Many, by the parameters of a listing.
+    Queried(&'static Listing),
+    /// Many, by page and limit alone.
+    Paged,
 }
 
 /// A schema with its name.
@@ -32,7 +45,7 @@ struct Schema {
 /// The description of an operation that does what `summary` says.
 #[must_use]
 pub const fn doc(summary: &'static str) -> Doc {
-    Doc { summary, status: 200, body: None, data: None, listing: None, content: "application/json" }
+    Doc { summary, status: 200, body: None, data: None, list: List::No, content: "application/json", refusals: &[] }
 }
 
 impl Doc {
@@ -81,7 +94,28 @@ impl Doc {
     /// Answers with a page of what it gives, by the parameters of `listing`.
     #[must_use]
     pub const fn lists(mut self, listing: &'static Listing) -> Self {
-        self.listing = Some(listing);
+        self.list = List::Queried(listing);
+        self
+    }
+
+    /// Answers with a page of what it gives, by `page` and `limit`.
+    #[must_use]
+    pub const fn pages(mut self) -> Self {
+        self.list = List::Paged;
+        self
+    }
+
+    /// The body is the bytes of a file of this type.
+    #[must_use]
+    pub fn takes_bytes(mut self, kind: &str) -> Self {
+        self.body = Some(json!({kind: {"schema": {}}}));
+        self
+    }
+
+    /// Refuses with these statuses too, each with when; said in place of what all operations say of it.
+    #[must_use]
+    pub const fn refuses(mut self, refusals: &'static [(u16, &'static str)]) -> Self {
+        self.refusals = refusals;
         self
     }
 
@@ -110,7 +144,12 @@ pub fn document(contracts: &[Routes]) -> Value {
             }
         }
     }
-    schemas.insert("Error".to_owned(), error_schema());
+    schemas.insert(error_name(Shape::Envelope).to_owned(), error_schema());
+    let words = json!({"type": ["string", "object"], "description": "A word, or an object that names what is wrong"});
+    schemas.insert(
+        error_name(Shape::Response).to_owned(),
+        json!({"type": "object", "required": ["response"], "properties": {"response": words}}),
+    );
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -126,10 +165,10 @@ pub fn document(contracts: &[Routes]) -> Value {
     })
 }
 
-fn describe(contract: &str, operation: &Operation) -> Value {
+fn describe(contract: Contract, operation: &Operation) -> Value {
     let doc = &operation.doc;
     let mut text = Map::new();
-    text.insert("tags".to_owned(), json!([contract]));
+    text.insert("tags".to_owned(), json!([contract.name()]));
     text.insert("summary".to_owned(), json!(doc.summary));
     text.insert("operationId".to_owned(), json!(operation_id(operation)));
     let (security, needs) = match operation.needs {
@@ -141,12 +180,12 @@ fn describe(contract: &str, operation: &Operation) -> Value {
     };
     text.insert("security".to_owned(), security);
     text.insert("description".to_owned(), json!(needs));
-    let parameters: Vec<Value> = path_parameters(operation.path).chain(list_parameters(doc.listing)).collect();
+    let parameters: Vec<Value> = path_parameters(operation.path).chain(list_parameters(doc.list)).collect();
     text.insert("parameters".to_owned(), json!(parameters));
     if let Some(body) = &doc.body {
         text.insert("requestBody".to_owned(), json!({"required": true, "content": body}));
     }
-    text.insert("responses".to_owned(), responses(operation));
+    text.insert("responses".to_owned(), responses(contract.shape(), operation));
     Value::Object(text)
 }
 
@@ -156,48 +195,66 @@ fn operation_id(operation: &Operation) -> String {
 }
 
 fn path_parameters(path: &str) -> impl Iterator<Item = Value> {
-    path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}')).map(
-        |name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string", "format": "uuid"}}),
-    )
-}
-
-fn list_parameters(listing: Option<&'static Listing>) -> impl Iterator<Item = Value> {
-    let whole =
-        |largest: u32, default: u32| json!({"type": "integer", "minimum": 1, "maximum": largest, "default": default});
-    let query = |name: String, schema: Value, text: &str| json!({"name": name, "in": "query", "schema": schema, "description": text});
-    listing.into_iter().flat_map(move |listing| {
-        let mut all = vec![
-            query("page".to_owned(), whole(crate::domain::listing::LARGEST_PAGE, 1), "From 1."),
-            query("limit".to_owned(), whole(LARGEST_LIMIT, DEFAULT_LIMIT), "Rows on the page."),
-            query("cursor".to_owned(), json!({"type": "string"}), "From `pagination.next_cursor`, in place of `page`."),
-            query("sort".to_owned(), json!({"type": "string", "examples": ["-name,+id"]}), "Fields, `-` descending."),
-        ];
-        if listing.search.is_some() {
-            all.push(query("q".to_owned(), json!({"type": "string"}), "Full text, tolerant of typing errors."));
-        }
-        for field in listing.fields {
-            let schema = match field.kind {
-                FieldKind::Id | FieldKind::Link => json!({"type": "string", "format": "uuid"}),
-                FieldKind::Text | FieldKind::LongText | FieldKind::Member => json!({"type": "string"}),
-                FieldKind::Number | FieldKind::OptionalNumber => json!({"type": "number"}),
-                FieldKind::Time => json!({"type": "string", "format": "date-time"}),
-            };
-            all.push(query(field.name.to_owned(), schema.clone(), "Equals."));
-            if field.kind.has_ranges() {
-                all.push(query(format!("{}_gte", field.name), schema.clone(), "At least."));
-                all.push(query(format!("{}_lte", field.name), schema, "At most."));
-            }
-        }
-        all
+    path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}')).map(|name| {
+        let schema = if name == "id" { json!({"type": "string", "format": "uuid"}) } else { json!({"type": "string"}) };
+        json!({"name": name, "in": "path", "required": true, "schema": schema})
     })
 }
 
-fn responses(operation: &Operation) -> Value {
+fn list_parameters(list: List) -> Vec<Value> {
+    let whole =
+        |largest: u32, default: u32| json!({"type": "integer", "minimum": 1, "maximum": largest, "default": default});
+    let query = |name: String, schema: Value, text: &str| json!({"name": name, "in": "query", "schema": schema, "description": text});
+    let mut all = vec![
+        query("page".to_owned(), whole(LARGEST_PAGE, 1), "From 1."),
+        query("limit".to_owned(), whole(LARGEST_LIMIT, DEFAULT_LIMIT), "Rows on the page."),
+    ];
+    match list {
+        List::No => Vec::new(),
+        List::Paged => all,
+        List::Queried(listing) => {
+            all.extend([
+                query(
+                    "cursor".to_owned(),
+                    json!({"type": "string"}),
+                    "From `pagination.next_cursor`, in place of `page`.",
+                ),
+                query(
+                    "sort".to_owned(),
+                    json!({"type": "string", "examples": ["-name,+id"]}),
+                    "Fields, `-` descending.",
+                ),
+            ]);
+            if listing.search.is_some() {
+                all.push(query("q".to_owned(), json!({"type": "string"}), "Full text, tolerant of typing errors."));
+            }
+            for field in listing.fields {
+                let schema = match field.kind {
+                    FieldKind::Id | FieldKind::Link => json!({"type": "string", "format": "uuid"}),
+                    FieldKind::Text | FieldKind::LongText | FieldKind::Member => json!({"type": "string"}),
+                    FieldKind::Number | FieldKind::OptionalNumber => json!({"type": "number"}),
+                    FieldKind::Time => json!({"type": "string", "format": "date-time"}),
+                };
+                all.push(query(field.name.to_owned(), schema.clone(), "Equals."));
+                if field.kind.has_ranges() {
+                    all.push(query(format!("{}_gte", field.name), schema.clone(), "At least."));
+                    all.push(query(format!("{}_lte", field.name), schema, "At most."));
+                }
+            }
+            all
+        }
+    }
+}
+
+fn responses(shape: Shape, operation: &Operation) -> Value {
     let doc = &operation.doc;
-    let error = json!({"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}});
+    let error = json!({"content": {"application/json": {"schema": {"$ref": format!("#/components/schemas/{}", error_name(shape))}}}});
     let mut all = Map::new();
     let schema = match (&doc.data, doc.content) {
-        (data, "application/json") => envelope(data.as_ref(), doc.listing.is_some()),
+        (data, "application/json") => match shape {
+            Shape::Envelope => envelope(data.as_ref(), !matches!(doc.list, List::No)),
+            Shape::Response => response(data.as_ref(), !matches!(doc.list, List::No)),
+        },
         _ => json!({}),
     };
     all.insert(
@@ -211,21 +268,29 @@ fn responses(operation: &Operation) -> Value {
         }
         all.insert(status.to_owned(), response);
     };
-    match operation.needs {
-        Needs::Nothing => {}
-        Needs::Account => refuse("401", "No token, or one that does not hold"),
-        Needs::Permission(_) => {
+    if doc.body.is_some() || !matches!(doc.list, List::No) {
+        refuse("400", "Something sent is wrong; the answer names it");
+    }
+    match (operation.needs, shape) {
+        (Needs::Nothing, _) => {}
+        (Needs::Account | Needs::Permission(_), Shape::Envelope) => {
             refuse("401", "No token, or one that does not hold");
-            refuse("403", "The right is missing");
+        }
+        (Needs::Account | Needs::Permission(_), Shape::Response) => {
+            refuse("400", "No token, an altered one, or something else sent is wrong; the answer names it");
+            refuse("401", "The token has expired, or was ended");
         }
     }
-    if doc.body.is_some() || doc.listing.is_some() {
-        refuse("400", "Something sent is wrong; `errors` names each field");
+    if matches!(operation.needs, Needs::Permission(_)) {
+        refuse("403", "The right is missing");
     }
-    if operation.path.contains('{') {
+    if operation.path.contains('{') && shape == Shape::Envelope {
         refuse("404", "Not there");
     }
     refuse("503", "A store that is needed is away, or maintenance; see Retry-After");
+    for (status, when) in doc.refusals {
+        refuse(&status.to_string(), when);
+    }
     Value::Object(all)
 }
 
@@ -254,6 +319,23 @@ fn envelope(data: Option<&Schema>, is_list: bool) -> Value {
         }
     }
     json!({"type": "object", "properties": properties})
+}
+
+const fn error_name(shape: Shape) -> &'static str {
+    match shape {
+        Shape::Envelope => "Error",
+        Shape::Response => "ResponseError",
+    }
+}
+
+fn response(data: Option<&Schema>, is_list: bool) -> Value {
+    let one = data.map(|data| json!({"$ref": format!("#/components/schemas/{}", data.name)}));
+    let schema = match one {
+        Some(one) if is_list => json!({"type": "array", "items": one}),
+        Some(one) => one,
+        None => json!({"type": "string"}),
+    };
+    json!({"type": "object", "required": ["response"], "properties": {"response": schema}})
 }
 
 fn error_schema() -> Value {

@@ -8,6 +8,7 @@ use futures_util::FutureExt as _;
 
 use super::{
     access::{Access, Needs},
+    contract::Contract,
     error::ApiError,
     openapi::Doc,
 };
@@ -69,8 +70,8 @@ pub struct Operation {
 
 /// The operations of a contract.
 pub struct Routes {
-    /// The contract's name.
-    pub contract: &'static str,
+    /// The contract.
+    pub contract: Contract,
     /// In the order in which they were declared.
     pub operations: Vec<Operation>,
 }
@@ -78,7 +79,7 @@ pub struct Routes {
 impl Routes {
     /// None yet.
     #[must_use]
-    pub const fn new(contract: &'static str) -> Self {
+    pub const fn new(contract: Contract) -> Self {
         Self { contract, operations: Vec::new() }
     }
 
@@ -197,7 +198,8 @@ fn resource<'a>(below: &str, operations: impl Iterator<Item = &'a Operation>) ->
 }
 
 /// `/series/{id}` → `/series`.
-fn first_segment(path: &'static str) -> &'static str {
+#[must_use]
+pub fn first_segment(path: &str) -> &str {
     let end = path.get(1..).and_then(|rest| rest.find('/')).map_or(path.len(), |at| at + 1);
     path.get(..end).unwrap_or(path)
 }

@@ -1,13 +1,16 @@
 //! An uploaded file out of a multipart body, streamed to the store.
 
-use std::time::Duration;
+use std::{error::Error as StdError, time::Duration};
 
 use actix_multipart::{Field, Multipart, MultipartError};
-use actix_web::{HttpRequest, http::header};
-use futures_util::StreamExt as _;
+use actix_web::{HttpRequest, error::PayloadError, http::header, web};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _};
 use tokio::time::Instant;
 
+use super::error::ApiError;
 use crate::{
+    actors::files::FilesError,
     domain::{media::FileKind, text::Invalid},
     media::sniff::{HEAD_BYTES, sniff},
     storage::{Incoming, StoreError},
@@ -25,8 +28,8 @@ const MAX_NAME: usize = 255;
 /// Why no file came out of the body.
 #[derive(Debug, thiserror::Error)]
 pub enum UploadError {
-    /// There is no part `file`: 400.
-    #[error("the part 'file' is missing")]
+    /// There is no part `file`, or nothing in it: 400.
+    #[error("there is no file")]
     NoFile,
     /// A part occurs twice: 400.
     #[error("the part '{0}' occurs twice")]
@@ -51,10 +54,22 @@ pub enum UploadError {
     Idle,
     /// The body is no whole multipart body: 400.
     #[error("the body is not a whole multipart body")]
-    Broken(#[source] MultipartError),
+    Broken(#[source] Box<dyn StdError>),
     /// The disk is full (503), or failed (500).
     #[error("the store failed")]
     Store(#[source] StoreError),
+}
+
+impl From<MultipartError> for UploadError {
+    fn from(error: MultipartError) -> Self {
+        Self::Broken(Box::new(error))
+    }
+}
+
+impl From<PayloadError> for UploadError {
+    fn from(error: PayloadError) -> Self {
+        Self::Broken(Box::new(error))
+    }
 }
 
 impl From<StoreError> for UploadError {
@@ -62,6 +77,23 @@ impl From<StoreError> for UploadError {
         match error {
             StoreError::TooLarge(limit) => Self::TooLarge(limit),
             other => Self::Store(other),
+        }
+    }
+}
+
+impl From<UploadError> for ApiError {
+    fn from(error: UploadError) -> Self {
+        match error {
+            UploadError::NoFile => Self::field("file", "is required"),
+            UploadError::Twice(part) => Self::field(part, "is given twice"),
+            UploadError::NoForm => Self::UnsupportedMediaType("The body must be multipart/form-data".to_owned()),
+            UploadError::Unknown(part) => Self::field(part, "is unknown"),
+            UploadError::Invalid(rule) => Self::field("type", rule.0),
+            UploadError::TooLarge(limit) => Self::TooLarge(format!("The file is larger than {limit} bytes")),
+            UploadError::Unsupported => FilesError::Unsupported(String::new()).into(),
+            UploadError::Idle => Self::Timeout,
+            UploadError::Broken(_) => Self::BadRequest("The body is not a whole multipart body".to_owned()),
+            UploadError::Store(error) => FilesError::Store(error).into(),
         }
     }
 }
@@ -112,7 +144,7 @@ pub fn check_form(request: &HttpRequest) -> Result<(), UploadError> {
 pub async fn receive(mut body: Multipart, incoming: Incoming, idle: Duration) -> Result<Uploaded, UploadError> {
     let (mut waiting, mut file, mut declared) = (Some(incoming), None, None);
     while let Some(field) = within(Instant::now() + idle, body.next()).await? {
-        let mut field = field.map_err(UploadError::Broken)?;
+        let mut field = field?;
         match field.name() {
             Some("file") => {
                 let mut incoming = waiting.take().ok_or(UploadError::Twice("file"))?;
@@ -134,10 +166,29 @@ async fn within<F: Future>(end: Instant, work: F) -> Result<F::Output, UploadErr
     tokio::time::timeout_at(end, work).await.map_err(|_| UploadError::Idle)
 }
 
-async fn pour(field: &mut Field, incoming: &mut Incoming, idle: Duration) -> Result<(), UploadError> {
+/// Reads a body that is the file itself into `incoming`.
+///
+/// # Errors
+/// See [`UploadError`]; [`UploadError::NoFile`] where the body is empty. Nothing stays on disk then.
+pub async fn receive_raw(
+    mut body: web::Payload,
+    mut incoming: Incoming,
+    idle: Duration,
+) -> Result<Incoming, UploadError> {
+    match pour(&mut body, &mut incoming, idle).await {
+        Err(UploadError::Unsupported) if incoming.size() == 0 => Err(UploadError::NoFile),
+        other => other.map(|()| incoming),
+    }
+}
+
+async fn pour<S, E>(pieces: &mut S, incoming: &mut Incoming, idle: Duration) -> Result<(), UploadError>
+where
+    S: Stream<Item = Result<Bytes, E>> + Unpin,
+    UploadError: From<E>,
+{
     let (mut end, mut progress, mut looked) = (Instant::now() + idle, 0, false);
-    while let Some(piece) = within(end, field.next()).await? {
-        let piece = piece.map_err(UploadError::Broken)?;
+    while let Some(piece) = within(end, pieces.next()).await? {
+        let piece = piece?;
         incoming.write(&piece).await?;
         if !looked && incoming.head().len() >= HEAD_BYTES {
             looked = true;
@@ -164,7 +215,7 @@ async fn small_text(field: &mut Field, idle: Duration) -> Result<String, UploadE
     let invalid = || UploadError::Invalid(Invalid("type must be a short text".to_owned()));
     let (end, mut bytes) = (Instant::now() + idle, Vec::new());
     while let Some(piece) = within(end, field.next()).await? {
-        bytes.extend_from_slice(&piece.map_err(UploadError::Broken)?);
+        bytes.extend_from_slice(&piece?);
         if bytes.len() > MAX_FIELD {
             return Err(invalid());
         }

@@ -31,10 +31,10 @@ pub enum MailAddressError {
 #[derive(Debug, thiserror::Error)]
 pub enum MailError {
     /// As things are it never will be: the address has a form that mail cannot carry, or the server refuses
-    /// for good (no such mailbox; but a wrong password in `mail.smtp_url`, too).
+    /// for good (no such mailbox).
     #[error("the mail is refused")]
     Refused(#[source] Box<dyn Error + Send + Sync>),
-    /// It was not now: the server is away, or asks to come again later.
+    /// It was not now: the server is away, asks to come again later, or does not take our sign-in.
     #[error("the mail server does not take the mail now")]
     Away(#[source] Box<dyn Error + Send + Sync>),
     /// The server did not answer in time. It may have the mail all the same.
@@ -115,7 +115,7 @@ impl Mailer {
         let message = self.message(mail)?;
         match tokio::time::timeout(self.limit, transport.send(message)).await {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) if error.is_permanent() => Err(MailError::Refused(error.into())),
+            Ok(Err(error)) if error.is_permanent() && !is_about_us(&error) => Err(MailError::Refused(error.into())),
             Ok(Err(error)) if error.is_timeout() => Err(MailError::TimedOut(self.limit)),
             Ok(Err(error)) => Err(MailError::Away(error.into())),
             Err(_) => Err(MailError::TimedOut(self.limit)),
@@ -132,6 +132,11 @@ impl Mailer {
             .body(mail.text)
             .map_err(|error| MailError::Refused(Box::new(error)))
     }
+}
+
+/// Whether a reply is about how we sign in, which an operator can mend (RFC 4954 §6: 530, 534, 535, 538).
+fn is_about_us(error: &lettre::transport::smtp::Error) -> bool {
+    error.status().is_some_and(|code| matches!(u16::from(code), 530..=538))
 }
 
 fn wrong_url(error: &lettre::transport::smtp::Error) -> MailAddressError {

@@ -106,6 +106,13 @@ impl Incoming {
         self.temporary.id
     }
 
+    /// Takes no more than `limit` bytes, or what the limit was, whichever is less.
+    #[must_use]
+    pub fn at_most(mut self, limit: u64) -> Self {
+        self.limit = self.limit.min(limit);
+        self
+    }
+
     /// Bytes so far.
     #[must_use]
     pub const fn size(&self) -> u64 {

@@ -19,7 +19,7 @@ use crate::support::{
 
 /// A server that waits for its stores and its hash threads as long as a busy machine takes: what is
 /// proven here does not depend on the machine's speed.
-fn patient(db: &TestDb) -> Plan {
+pub(crate) fn patient(db: &TestDb) -> Plan {
     Plan::over(db)
         .with("PLAYHOUSE_REDIS__TIMEOUT_MS", "10000")
         .with("PLAYHOUSE_DATABASE__DEADLINE_MS", "20000")

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     app::{App, Plan, eventually},
+    channels::{Shared, tiny},
     people::{PASSWORD, Person},
     stores::{Stores, TestDb},
 };
@@ -90,6 +91,109 @@ async fn a_write_on_one_node_is_seen_on_the_other_within_200_ms() {
         shown["genre_ids"] == json!([]) && nodes[0].get(&list, &owner).await.status == 404
     };
     assert!(eventually(Duration::from_secs(2), unlinked).await);
+}
+
+/// The title of a video by its item, in the list of all, in that of its channel: one reader sees the same.
+async fn titles(app: &App, person: &Person, shared: &Shared) -> Vec<Value> {
+    let item = app.get(&format!("/v/{}", shared.hash), person).await.response(200);
+    let mut titles = vec![item["title"].clone()];
+    for list in ["/videos/all", &format!("/videos/channel/{}", shared.channel)] {
+        let items = app.get(list, person).await.response(200);
+        let of_this = |item: &&Value| item["thumbnail"] == shared.hash.as_str();
+        titles.extend(items.as_array().unwrap().iter().filter(of_this).map(|item| item["title"].clone()));
+    }
+    titles
+}
+
+#[actix_web::test]
+async fn a_video_that_changes_on_one_node_is_seen_on_the_other_within_200_ms() {
+    let db = TestDb::create();
+    let plan = Plan::over(&db);
+    let nodes = [plan.start(), plan.start()];
+    let owner = nodes[0].register().await;
+    let shared = nodes[0].sharing(&owner, "First").await;
+    let (one, of) = (format!("/v/{}", shared.hash), format!("/videos/channel/{}", shared.channel));
+    let mut delays = Vec::new();
+    for round in 0..30 {
+        let (writer, reader) = (&nodes[round % 2], &nodes[1 - round % 2]);
+        for path in [&one, &of, "/videos/all"] {
+            warm(reader, &owner, path).await;
+        }
+        let new = format!("Title {round}");
+        let wanted = vec![json!(new); 3];
+        writer.patch(&one, &owner, json!({"title": new})).await.response(200);
+        let written = Instant::now();
+        while titles(reader, &owner, &shared).await != wanted {
+            assert!(written.elapsed() < Duration::from_secs(5), "the change is never seen");
+        }
+        delays.push(written.elapsed());
+        assert_eq!(titles(writer, &owner, &shared).await, wanted, "one reads what one wrote");
+    }
+    delays.sort();
+    assert!(delays[delays.len() / 2] <= SEEN_WITHIN, "{delays:?}");
+
+    // Another's list, the name of the channel, the removal of a video and of the channel are seen as well.
+    let soon = Duration::from_secs(2);
+    nodes[1].send(&owner, &shared.announced, tiny()).await.response(200);
+    let both = async || nodes[0].get(&of, &owner).await.response(200).as_array().unwrap().len() == 2;
+    assert!(eventually(soon, both).await, "a new video is not listed");
+    warm(&nodes[0], &owner, &one).await;
+    nodes[1].patch(&format!("/users/{}", owner.id), &owner, json!({"username": "walker"})).await.data(200);
+    let renamed = async || nodes[0].get(&one, &owner).await.response(200)["channel"] == "walker";
+    assert!(eventually(soon, renamed).await, "the channel is called as before");
+    for path in [one.clone(), format!("/video/d/{}", shared.hash), format!("/thumbnails/{}", shared.hash)] {
+        assert_eq!(nodes[0].get(&path, &owner).await.status, 200, "{path}");
+    }
+    nodes[1].delete(&one, &owner).await.response(200);
+    for (path, status) in [(&one, 404), (&format!("/video/d/{}", shared.hash), 400)] {
+        let gone = async || nodes[0].get(path, &owner).await.status == status;
+        assert!(eventually(soon, gone).await, "{path} is still there");
+    }
+    let thumbnail = format!("/thumbnails/{}", shared.hash);
+    assert!(eventually(soon, async || nodes[0].get(&thumbnail, &owner).await.status == 404).await);
+    nodes[0].delete("/channel/walker", &owner).await.response(200);
+    let empty = async || nodes[1].get("/videos/all", &owner).await.response(200) == json!([]);
+    assert!(eventually(soon, empty).await, "videos of a channel that is gone are listed");
+    assert_eq!(nodes[1].get("/videos/channel/walker", &owner).await.response(404), "channel");
+}
+
+#[actix_web::test]
+async fn racing_reads_and_changes_of_videos_leave_nothing_stale() {
+    const ROUNDS: usize = 60;
+    let db = TestDb::create();
+    let plan = Plan::over(&db).with("PLAYHOUSE_DATABASE__DEADLINE_MS", "20000");
+    let nodes = &[plan.start(), plan.start()];
+    let owner = &nodes[0].register().await;
+    let mut all = Vec::new();
+    for at in 0..3 {
+        all.push(nodes[0].sharing(owner, &format!("video {at} of 0")).await);
+    }
+    // Each video has one writer, which must read what it wrote, on its own node.
+    let writers = all.iter().enumerate().map(|(at, shared)| async move {
+        for round in 1..=ROUNDS {
+            let node = &nodes[(at + round / 10) % 2];
+            let new = format!("video {at} of {round}");
+            let path = format!("/v/{}", shared.hash);
+            node.patch(&path, owner, json!({"title": new})).await.response(200);
+            assert_eq!(titles(node, owner, shared).await, vec![json!(new); 3], "older than one's own change");
+        }
+    });
+    let readers = (0..6_usize).map(|reader| {
+        let all = &all;
+        async move {
+            for round in 0..ROUNDS {
+                titles(&nodes[(reader + round) % 2], owner, &all[round % all.len()]).await;
+            }
+        }
+    });
+    futures_util::future::join(join_all(writers), join_all(readers)).await;
+    for node in nodes {
+        for (at, shared) in all.iter().enumerate() {
+            let wanted = vec![json!(format!("video {at} of {ROUNDS}")); 3];
+            let right = async || titles(node, owner, shared).await == wanted;
+            assert!(eventually(Duration::from_secs(1), right).await, "stale: video {at}");
+        }
+    }
 }
 
 #[derive(QueryableByName, Debug)]

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::support::{
     app::{Answer, App, Plan, eventually},
+    channels::tiny,
     load::{my_turn, timed},
     media::{VTT, mp4, padded},
     media_folder::{agreed, arriving},
@@ -24,7 +25,7 @@ async fn read_fresh(app: &App, person: &Person) -> Answer {
 }
 
 /// The best of three: another test may hold the processors for a moment.
-async fn best_of_three<F: Future<Output = Answer>>(mut ask: impl FnMut() -> F) -> (Answer, Duration) {
+async fn best_of_three(mut ask: impl AsyncFnMut() -> Answer) -> (Answer, Duration) {
     let mut best: Option<(Answer, Duration)> = None;
     for _ in 0..3 {
         let next = timed(ask()).await;
@@ -37,12 +38,33 @@ async fn best_of_three<F: Future<Output = Answer>>(mut ask: impl FnMut() -> F) -
 }
 
 async fn postgres_is_missed(app: &App, person: &Person) {
-    let (answer, took) = best_of_three(|| read_fresh(app, person)).await;
+    let (answer, took) = best_of_three(async || read_fresh(app, person).await).await;
     assert_eq!(answer.status, 503, "{}", String::from_utf8_lossy(&answer.bytes));
     assert_eq!(answer.header("retry-after"), Some("1"));
     assert!(took < Duration::from_secs(1), "{took:?} for a 503");
+    channels_miss_postgres(app, person).await;
     health_is_quick(app).await;
     assert_eq!(answer_of(app, "/readyz").await.status, 503);
+}
+
+/// Reads that no cache has seen, a sign-in and an announcement: 503 in the shape of their contract.
+async fn channels_miss_postgres(app: &App, person: &Person) {
+    let page = || format!("/videos/all?page={}", Uuid::new_v4().as_u128() % 1_000_000);
+    let body = json!({"username": person.email, "password": PASSWORD});
+    let missed = |(answer, took): (Answer, Duration)| {
+        let path = &answer.path;
+        assert_eq!(answer.response(503), "The service is temporarily unavailable", "{path}");
+        assert_eq!(answer.header("retry-after"), Some("1"), "{path}");
+        assert!(took < Duration::from_secs(1), "{path}: {took:?} for a 503");
+    };
+    missed(best_of_three(async || answer_of(app, &page()).await).await);
+    missed(best_of_three(async || answer_of(app, "/v/0000000").await).await);
+    missed(best_of_three(async || answer_of(app, "/search/all/walk").await).await);
+    missed(best_of_three(async || app.post_open("/sign_in", body.clone()).await).await);
+    let video = json!({"title": "Never", "description": ""});
+    missed(best_of_three(async || app.post("/upload", person, video.clone()).await).await);
+    let email = json!({"email": format!("{}@example.org", Uuid::new_v4().simple())});
+    missed(best_of_three(async || app.post_open("/password/forgot", email.clone()).await).await);
 }
 
 async fn answer_of(app: &App, path: &str) -> Answer {
@@ -50,7 +72,7 @@ async fn answer_of(app: &App, path: &str) -> Answer {
 }
 
 async fn health_is_quick(app: &App) {
-    let (answer, took) = best_of_three(|| answer_of(app, "/healthz")).await;
+    let (answer, took) = best_of_three(async || answer_of(app, "/healthz").await).await;
     assert_eq!(answer.status, 200);
     assert!(took < Duration::from_millis(100), "{took:?} for health");
 }
@@ -103,13 +125,13 @@ async fn many_requests_to_a_postgres_that_hangs_do_not_wait_in_line() {
 /// What needs no Redis goes on, with a bound on its time.
 async fn all_but_statistics_goes_on(app: &App, person: &Person) {
     let bound = Duration::from_secs(2);
-    let (read, took) = best_of_three(|| read_fresh(app, person)).await;
+    let (read, took) = best_of_three(async || read_fresh(app, person).await).await;
     assert_eq!(read.status, 200);
     assert!(took < bound, "{took:?} for a read");
-    let (login, took) = best_of_three(|| app.login(&person.email, PASSWORD)).await;
+    let (login, took) = best_of_three(async || app.login(&person.email, PASSWORD).await).await;
     assert_eq!(login.status, 200);
     assert!(took < bound, "{took:?} for a login");
-    let (upload, took) = best_of_three(|| app.upload(person, "a.vtt", VTT.to_vec())).await;
+    let (upload, took) = best_of_three(async || app.upload(person, "a.vtt", VTT.to_vec()).await).await;
     assert_eq!(upload.status, 201);
     assert!(took < bound, "{took:?} for an upload");
     let id = upload.id();
@@ -120,7 +142,38 @@ async fn all_but_statistics_goes_on(app: &App, person: &Person) {
     // What was read before is seen changed: a cache without its messenger is no cache.
     app.patch(&genre, person, json!({"name": format!("{name}-2")})).await.data(200);
     assert_eq!(app.get(&genre, person).await.data(200)["name"], format!("{name}-2"));
+    channels_go_on(app, person).await;
     health_is_quick(app).await;
+}
+
+/// Sharing needs no Redis, with a bound on its time.
+async fn channels_go_on(app: &App, person: &Person) {
+    let bound = Duration::from_secs(2);
+    let within = |(answer, took): (Answer, Duration)| {
+        assert!(took < bound, "{took:?} for {}", answer.path);
+        answer.response(200)
+    };
+    let shared = app.sharing(person, "A walk").await;
+    let item = within(best_of_three(async || answer_of(app, &format!("/v/{}", shared.hash)).await).await);
+    assert_eq!(item["title"], "A walk");
+    for list in ["/videos/all", &format!("/videos/channel/{}", shared.channel), "/search/video/walk"] {
+        let items = within(best_of_three(async || answer_of(app, list).await).await);
+        assert!(items.as_array().is_some_and(|items| items.contains(&item)), "{list}: {items}");
+    }
+    let film = answer_of(app, &format!("/video/d/{}", shared.hash)).await;
+    assert!(film.status == 200 && film.bytes == tiny());
+    let body = json!({"username": shared.channel, "password": PASSWORD});
+    let token = within(best_of_three(async || app.post_open("/sign_in", body.clone()).await).await);
+    assert!(token["vtoken"].is_string());
+    // Each its own address: how often is counted without Redis too.
+    let email = || json!({"email": format!("{}@example.org", Uuid::new_v4().simple())});
+    assert_eq!(within(best_of_three(async || app.post_open("/password/forgot", email()).await).await), "");
+    let path = format!("/v/{}", shared.hash);
+    app.patch(&path, person, json!({"title": "A ride"})).await.response(200);
+    assert_eq!(answer_of(app, &path).await.response(200)["title"], "A ride");
+    assert_eq!(answer_of(app, "/videos/all?limit=1").await.response(200)[0]["title"], "A ride");
+    app.delete(&path, person).await.response(200);
+    assert_eq!(answer_of(app, &path).await.response(404), "video");
 }
 
 async fn statistics_are(app: &App, person: &Person, expected: u16) -> bool {
@@ -161,7 +214,7 @@ async fn both_stores_away_at_once_come_back_by_themselves() {
     let (mut stores, app, owner) = started().await;
     stores.pause_postgres();
     stores.pause_redis();
-    let (answer, took) = best_of_three(|| read_fresh(&app, &owner)).await;
+    let (answer, took) = best_of_three(async || read_fresh(&app, &owner).await).await;
     assert_eq!(answer.status, 503);
     assert!(took < Duration::from_secs(2), "{took:?} for a 503");
     health_is_quick(&app).await;

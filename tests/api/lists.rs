@@ -207,6 +207,7 @@ async fn q_finds_words_in_name_and_description_and_forgives_typing_errors() {
         ("Casablanca", "Rick runs a bar"),
         ("Metropolis", "A city of the future"),
         ("The Third Man", "Vienna after the war"),
+        ("Friends", "Six of them"),
         ("100% Wolf", "a_b isn't \"quoted\""),
     ] {
         add(&app, &owner, json!({"name": name, "description": description})).await;
@@ -216,6 +217,7 @@ async fn q_finds_words_in_name_and_description_and_forgives_typing_errors() {
         ("cassablanca", vec!["Casablanca"]),
         ("CASABLANKA", vec!["Casablanca"]),
         ("metroplis", vec!["Metropolis"]),
+        ("frends", vec!["Friends"]),
         ("vienna", vec!["The Third Man"]),
         ("third man", vec!["The Third Man"]),
         ("future city", vec!["Metropolis"]),

@@ -2,13 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use diesel::{QueryableByName, RunQueryDsl as _, sql_query, sql_types::BigInt};
 use playhouse::{
     domain::text::Email,
     mail::{Mail, MailError, Mailer},
 };
+use serde_json::json;
 
 use crate::support::{
-    app::Plan,
+    app::{Plan, eventually},
     smtp::{Mood, Smtp},
     stores::TestDb,
 };
@@ -89,6 +91,38 @@ async fn a_server_without_tls_gets_no_mail_where_tls_is_required() {
     settings.timeout_ms = 3000;
     Mailer::new(&settings).unwrap().send(mail("Open", "secret")).await.unwrap_err();
     assert!(smtp.mails().is_empty());
+}
+
+#[derive(QueryableByName)]
+struct Waiting {
+    #[diesel(sql_type = BigInt)]
+    jobs: i64,
+    #[diesel(sql_type = BigInt)]
+    tries: i64,
+}
+
+fn waiting(db: &TestDb) -> Waiting {
+    let statement = "SELECT count(*) AS jobs, coalesce(sum(attempts), 0)::bigint AS tries FROM graphile_worker.jobs";
+    sql_query(statement).get_result(&mut db.connect()).expect("the queue")
+}
+
+#[actix_web::test]
+async fn a_link_that_is_refused_for_ever_is_given_up_and_one_refused_for_now_is_not() {
+    let (db, smtp) = (TestDb::create(), Smtp::start());
+    let app = Plan::over(&db).with("PLAYHOUSE_MAIL__SMTP_URL", &smtp.url()).start();
+    let person = app.register().await;
+    let ask = async || app.post_open("/password/forgot", json!({"email": person.email})).await.response(200);
+    smtp.be(Mood::RefusesForEver);
+    ask().await;
+    let within = Duration::from_secs(30);
+    assert!(eventually(within, async || !smtp.refused().is_empty()).await, "no mail was tried");
+    assert!(eventually(within, async || waiting(&db).jobs == 0).await, "it would be tried again");
+    smtp.be(Mood::RefusesForNow);
+    ask().await;
+    let tried = async || matches!(waiting(&db), Waiting { jobs: 1, tries: 1.. });
+    assert!(eventually(within, tried).await, "it is not tried again");
+    smtp.be(Mood::Takes);
+    assert!(smtp.wait_for(1).await[0].text.contains("token="));
 }
 
 #[actix_web::test]

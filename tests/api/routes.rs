@@ -12,7 +12,10 @@ use uuid::Uuid;
 
 use crate::support::{
     app::{Answer, App, Catalogue},
+    channels::{Shared, tiny},
+    media::{mp4, png},
     people::{PASSWORD, People, Person},
+    shape::Shape,
     stores::TestDb,
 };
 
@@ -24,6 +27,10 @@ enum Sent {
     Json(&'static str),
     /// A small subtitle file.
     File,
+    /// The bytes of a film, as they are.
+    Film,
+    /// The bytes of a picture, as they are.
+    Picture,
 }
 
 /// A method, a path, a body, and the statuses for nobody, the viewer whose things the path names,
@@ -40,9 +47,14 @@ const EDITORS_CREATE: [u16; 5] = [401, 403, 403, 201, 201];
 const OWN: [u16; 5] = [401, 200, 403, 403, 200];
 const OWNER: [u16; 5] = [401, 403, 403, 403, 200];
 
-use Sent::{File, Json, Nothing};
+// The channels contract has an answer of its own for who sends no token.
+const SHARERS: [u16; 5] = [400, 200, 200, 200, 200];
+const UPLOADER: [u16; 5] = [400, 200, 403, 403, 403];
+const UPLOADER_OR_OWNER: [u16; 5] = [400, 200, 403, 403, 200];
 
-/// `{id}` of the description is written as the name of what it is.
+use Sent::{File, Film, Json, Nothing, Picture};
+
+/// `{id}` of the description is written as the name of what it is; other variables end with their name.
 const TABLE: &[Row] = &[
     (
         "POST",
@@ -105,6 +117,41 @@ const TABLE: &[Row] = &[
     ("DELETE", "/files/<shown>", Nothing, [401, 403, 403, 400, 400]),
     ("GET", "/media/<file>", Nothing, EDITORS),
     ("GET", "/media/<shown>", Nothing, ACCOUNTS),
+    (
+        "POST",
+        "/sign_up",
+        Json(
+            r#"{"fname":"A","mname":"","lname":"B","username":"<nick>","email":"<new>@example.org",
+            "password":"correct horse","day":29,"month":2,"year":2000}"#,
+        ),
+        ANYONE,
+    ),
+    ("POST", "/sign_in", Json(r#"{"username":"<channel name>","password":"correct horse battery"}"#), ANYONE),
+    ("POST", "/password/forgot", Json(r#"{"email":"<email>"}"#), ANYONE),
+    ("GET", "/password/reset", Nothing, ANYONE),
+    ("POST", "/password/reset", Json(r#"{"token":"<new>","password":"correct horse battery"}"#), [400; 5]),
+    ("POST", "/upload", Json(r#"{"title":"<new>","description":""}"#), SHARERS),
+    ("POST", "/upload/v/<announced hash>", Film, UPLOADER),
+    ("POST", "/upload/v/<hash>", Film, [400, 409, 403, 403, 403]),
+    ("GET", "/v/<hash>", Nothing, ANYONE),
+    ("GET", "/v/<announced hash>", Nothing, [404; 5]),
+    ("PATCH", "/v/<hash>", Json(r#"{"title":"<new>"}"#), UPLOADER),
+    ("PATCH", "/v/<announced hash>", Json(r#"{"title":"<new>"}"#), [400, 404, 404, 404, 404]),
+    ("DELETE", "/v/<hash>", Nothing, UPLOADER_OR_OWNER),
+    ("DELETE", "/v/<announced hash>", Nothing, UPLOADER_OR_OWNER),
+    ("PUT", "/v/<hash>/reaction", Json(r#"{"reaction":"like"}"#), SHARERS),
+    ("PUT", "/v/<announced hash>/reaction", Json(r#"{"reaction":"like"}"#), [400, 404, 404, 404, 404]),
+    ("GET", "/video/d/<hash>", Nothing, ANYONE),
+    ("GET", "/video/d/<announced hash>", Nothing, [400; 5]),
+    ("GET", "/thumbnails/<hash>", Nothing, ANYONE),
+    ("GET", "/thumbnails/<announced hash>", Nothing, [404; 5]),
+    ("GET", "/videos/all", Nothing, ANYONE),
+    ("GET", "/videos/channel/<channel name>", Nothing, ANYONE),
+    ("GET", "/search/<kind>", Nothing, ANYONE),
+    ("GET", "/search/<kind>/<query>", Nothing, ANYONE),
+    ("GET", "/channel/picture/<channel name>", Nothing, ANYONE),
+    ("PUT", "/channel/picture", Picture, SHARERS),
+    ("DELETE", "/channel/<channel name>", Nothing, UPLOADER_OR_OWNER),
     ("GET", "/stats", Nothing, ACCOUNTS),
     ("PUT", "/maintenance", Json(r#"{"on":false}"#), OWNER),
     ("GET", "/healthz", Nothing, ANYONE),
@@ -124,6 +171,8 @@ struct Things {
     file: String,
     /// One that the catalogue refers to.
     shown: String,
+    /// The viewer's channel; only where it is asked for: to make it takes a moment.
+    shared: Option<Shared>,
 }
 
 impl Things {
@@ -135,14 +184,35 @@ impl Things {
         let shown = app.upload(owner, "b.vtt", SUBTITLE.to_vec()).await.id();
         let path = format!("/episodes/{}", catalogue.episode);
         app.patch(&path, owner, json!({"file_id": shown})).await.data(200);
-        Self { viewer, catalogue, stream, file, shown }
+        Self { viewer, catalogue, stream, file, shown, shared: None }
+    }
+
+    async fn make_all(app: &App, owner: &Person) -> Self {
+        let mut things = Self::make(app, owner).await;
+        things.shared = Some(app.sharing(&things.viewer, "A walk").await);
+        things
+    }
+
+    /// What the row needs, fresh.
+    async fn make_for(app: &App, owner: &Person, (_, path, sent, _): &Row) -> Self {
+        let named = |text: &str| ["hash>", "<channel name>"].iter().any(|name| text.contains(name));
+        if named(path) || matches!(sent, Json(body) if named(body)) {
+            Self::make_all(app, owner).await
+        } else {
+            Self::make(app, owner).await
+        }
     }
 
     fn fill(&self, text: &str) -> String {
         let Catalogue { genre, series, season, episode } = &self.catalogue;
         let fresh = Uuid::new_v4().simple().to_string();
+        let none = String::new();
+        let (channel, hash, announced) = match &self.shared {
+            Some(Shared { channel, hash, announced }) => (channel, hash, announced),
+            None => (&none, &none, &none),
+        };
         let names = [
-            ("<user>", &self.viewer.id),
+            ("<user>", self.viewer.id.as_str()),
             ("<email>", &self.viewer.email),
             ("<refresh>", &self.viewer.refresh_token),
             ("<genre>", genre),
@@ -152,6 +222,12 @@ impl Things {
             ("<stream>", &self.stream),
             ("<file>", &self.file),
             ("<shown>", &self.shown),
+            ("<channel name>", channel),
+            ("<hash>", hash),
+            ("<announced hash>", announced),
+            ("<kind>", "all"),
+            ("<query>", "walk"),
+            ("<nick>", &fresh[..20]),
             ("<new>", &fresh),
         ];
         names.into_iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value))
@@ -169,13 +245,22 @@ impl Things {
                 let part = reqwest::multipart::Part::bytes(SUBTITLE).file_name("c.vtt");
                 request.multipart(reqwest::multipart::Form::new().part("file", part))
             }
+            Film => request.header("content-type", "video/mp4").body(mp4()),
+            Picture => request.header("content-type", "image/png").body(png()),
         }
     }
 }
 
-/// `/genres/<genre>/series` → `/genres/{id}/series`.
+/// `/genres/<genre>/series` → `/genres/{id}/series`, `/v/<announced hash>` → `/v/{hash}`.
 fn described_as(path: &str) -> String {
-    let segments = path.split('/').map(|segment| if segment.starts_with('<') { "{id}" } else { segment });
+    let segments = path.split('/').map(|segment| {
+        let variable = segment.strip_prefix('<').and_then(|rest| rest.strip_suffix('>'));
+        match variable.and_then(|name| name.rsplit(' ').next()) {
+            Some(name @ ("hash" | "name" | "kind" | "query")) => format!("{{{name}}}"),
+            Some(_) => "{id}".to_owned(),
+            None => segment.to_owned(),
+        }
+    });
     segments.collect::<Vec<_>>().join("/")
 }
 
@@ -203,6 +288,28 @@ async fn the_table_has_every_route_of_the_description_and_no_other() {
     assert!(unknown.is_empty(), "rows that are no routes: {unknown:?}");
 }
 
+#[actix_web::test]
+async fn every_status_that_the_table_has_for_the_channels_contract_is_described() {
+    let db = TestDb::create();
+    let app = App::start(&db);
+    let document = Answer::of(app.request(Method::GET, "/api-docs/openapi.json", None)).await.json();
+    let rows = TABLE.iter().filter(|(_, path, ..)| Shape::of(path) == Shape::Response);
+    let mut compared = 0;
+    for (method, path, _, statuses) in rows {
+        let responses = &document["paths"][described_as(path)][method.to_lowercase()]["responses"];
+        for status in statuses {
+            let described = &responses[status.to_string()];
+            assert!(described["description"].is_string(), "{method} {path}: {status} is not described");
+            if *status >= 400 {
+                let schema = &described["content"]["application/json"]["schema"]["$ref"];
+                assert_eq!(schema, "#/components/schemas/ResponseError", "{method} {path}: {status}");
+            }
+            compared += 1;
+        }
+    }
+    assert!(compared > 100, "only {compared} compared");
+}
+
 /// The caller of a column; signed in anew where the request ends that sign-in.
 async fn caller(app: &App, people: &People, things: &Things, (path, column): (&str, usize)) -> Option<Person> {
     let person = match CALLERS[column] {
@@ -223,20 +330,52 @@ async fn signed_in_for(app: &App, person: &Person, path: &str) -> Person {
     }
 }
 
+const NO_RIGHT: &str = "Access denied. You do not have the right to do this.";
+
+/// What the envelope says to who is refused.
+fn message(status: u16) -> (&'static str, &'static str) {
+    match status {
+        400 => ("Bad Request", "The file cannot be deleted: it is referred to by an episode (as its file)"),
+        401 => ("Unauthorized", "Access denied. No token provided."),
+        403 => ("Forbidden", NO_RIGHT),
+        other => panic!("{other}"),
+    }
+}
+
+/// What the channels contract says to who is refused.
+fn word(path: &str, status: u16) -> &'static str {
+    match (status, path.split('/').nth(1).unwrap_or_default()) {
+        (400, "video") => "no-video",
+        (400, "password") => "bad-token",
+        (400, _) => "token",
+        (403, _) => NO_RIGHT,
+        (404, "thumbnails") => "no-thumbnails",
+        (404, _) => "video",
+        (409, "upload") => "already-uploaded",
+        other => panic!("{other:?}"),
+    }
+}
+
 fn has_the_shape_of_its_status(answer: &Answer, what: &str) {
     if answer.status < 400 {
         return;
     }
-    let json = answer.json();
-    assert_eq!(json["status"], answer.status, "{what}: {json}");
-    let (response, message) = match answer.status {
-        400 => ("Bad Request", "The file cannot be deleted: it is referred to by an episode (as its file)"),
-        401 => ("Unauthorized", "Access denied. No token provided."),
-        403 => ("Forbidden", "Access denied. You do not have the right to do this."),
-        other => panic!("{what}: {other}"),
-    };
-    assert_eq!((&json["response"], &json["message"]), (&json!(response), &json!(message)), "{what}");
-    assert!(json.get("data").is_none(), "{what}: {json}");
+    let said = answer.refusal();
+    match answer.shape() {
+        Shape::Envelope => {
+            let (response, message) = message(answer.status);
+            assert_eq!((&answer.json()["response"], &said), (&json!(response), &json!(message)), "{what}");
+        }
+        Shape::Response => assert_eq!(said, json!(word(&answer.path, answer.status)), "{what}"),
+    }
+}
+
+/// Where the item of a path is looked at.
+fn shown_at(path: &str) -> String {
+    match path.strip_prefix("/channel/") {
+        Some(name) => format!("/videos/channel/{name}"),
+        None => path.to_owned(),
+    }
 }
 
 #[actix_web::test]
@@ -245,20 +384,24 @@ async fn every_route_answers_every_kind_of_caller_as_the_table_says() {
     let app = App::start(&db);
     let people = app.people().await;
     let owner = &people.owner;
-    let standing = Things::make(&app, owner).await;
+    let standing = Things::make_all(&app, owner).await;
     for row in TABLE {
         let (method, path, _, expected) = row;
         for (column, expected) in expected.iter().enumerate() {
             let what = format!("{method} {path} by {}", CALLERS[column]);
-            let fresh = if *method == "GET" { None } else { Some(Things::make(&app, owner).await) };
+            let fresh = if *method == "GET" { None } else { Some(Things::make_for(&app, owner, row).await) };
             let things = fresh.as_ref().unwrap_or(&standing);
             let caller = caller(&app, &people, things, (path, column)).await;
-            // Items can be looked at before and after; `/users/<user>` and the like are such.
-            let item = matches!(*method, "PATCH" | "DELETE").then(|| things.fill(path));
+            // Items can be looked at before and after; `/users/<user>` and the like are such. A video that
+            // is only announced is shown to nobody.
+            let shown = matches!(*method, "PATCH" | "DELETE") && !path.contains("<announced hash>");
+            let item = shown.then(|| shown_at(&things.fill(path)));
             let before = match &item {
-                Some(item) => Some(app.get(item, owner).await.data(200)),
+                Some(item) => Some(app.get(item, owner).await),
                 None => None,
             };
+            assert!(before.iter().all(|before| before.status == 200), "{what}: {before:?}");
+            let before = before.map(|answer| answer.json());
             let answer = Answer::of(things.request(&app, row, caller.as_ref())).await;
             assert_eq!(answer.status, *expected, "{what}: {}", String::from_utf8_lossy(&answer.bytes));
             has_the_shape_of_its_status(&answer, &what);
@@ -266,11 +409,28 @@ async fn every_route_answers_every_kind_of_caller_as_the_table_says() {
             let after = app.get(&item, owner).await;
             match (*expected, *method) {
                 (200, "DELETE") => assert_eq!(after.status, 404, "{what}"),
-                (200, _) => assert_ne!(Some(after.data(200)), before, "{what}"),
-                _ => assert_eq!(Some(after.data(200)), before, "{what}"),
+                (200, _) => assert_ne!(Some(after.json()), before, "{what}"),
+                _ => assert_eq!(Some(after.json()), before, "{what}"),
+            }
+            if (*expected, *method) == (200, "PATCH") {
+                assert_eq!(after.status, 200, "{what}");
             }
         }
     }
+}
+
+#[actix_web::test]
+async fn what_was_announced_and_removed_takes_no_bytes_and_what_was_refused_does() {
+    let db = TestDb::create();
+    let app = App::start(&db);
+    let people = app.people().await;
+    let hash = app.announce(&people.viewer, "A walk", "In the park").await;
+    let path = format!("/v/{hash}");
+    assert_eq!(app.delete(&path, &people.other).await.response(403), NO_RIGHT);
+    app.send(&people.viewer, &hash, tiny()).await.response(200);
+    let hash = app.announce(&people.viewer, "Another walk", "In the park").await;
+    assert_eq!(app.delete(&format!("/v/{hash}"), &people.viewer).await.response(200), "");
+    assert_eq!(app.send(&people.viewer, &hash, tiny()).await.response(404), "video");
 }
 
 #[actix_web::test]

@@ -134,6 +134,8 @@ pub struct App {
 /// An answer, read whole.
 #[derive(Debug)]
 pub struct Answer {
+    /// What was asked for, without the query.
+    pub path: String,
     pub status: u16,
     pub headers: reqwest::header::HeaderMap,
     pub bytes: Vec<u8>,
@@ -143,6 +145,7 @@ impl Answer {
     pub async fn of(request: RequestBuilder) -> Self {
         let response = request.send().await.expect("an answer");
         Self {
+            path: response.url().path().to_owned(),
             status: response.status().as_u16(),
             headers: response.headers().clone(),
             bytes: response.bytes().await.expect("a whole body").to_vec(),
@@ -165,15 +168,6 @@ impl Answer {
     #[track_caller]
     pub fn id(&self) -> String {
         self.data(201)["id"].as_str().expect("an id").to_owned()
-    }
-
-    /// The names in `errors` of a 400.
-    #[track_caller]
-    pub fn wrong_fields(&self) -> Vec<String> {
-        assert_eq!(self.status, 400, "{}", String::from_utf8_lossy(&self.bytes));
-        let json = self.json();
-        let errors = json["errors"].as_array().cloned().unwrap_or_default();
-        errors.iter().map(|error| error["field"].as_str().expect("a field").to_owned()).collect()
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {

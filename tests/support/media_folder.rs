@@ -66,7 +66,7 @@ pub fn rows(conn: &mut PgConnection) -> BTreeMap<String, u64> {
 /// Waits until the folder holds the bytes of exactly the rows, and nothing temporary. Gives them.
 #[track_caller]
 pub fn agreed(folder: &Path, conn: &mut PgConnection) -> BTreeMap<String, u64> {
-    let end = std::time::Instant::now() + Duration::from_secs(15);
+    let end = std::time::Instant::now() + Duration::from_mins(1);
     loop {
         let (found, rows) = (look(folder), rows(conn));
         if found.temporary.is_empty() && found.stored == rows {

@@ -3,10 +3,13 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary takes what it needs")]
 
 pub mod app;
+pub mod channels;
 pub mod load;
 pub mod media;
 pub mod media_folder;
 pub mod people;
 pub mod raw;
+pub mod shape;
 pub mod smtp;
 pub mod stores;
+pub mod webdriver;

@@ -8,17 +8,20 @@ use secrecy::SecretString;
 
 use super::{Auth, AuthError, Caller};
 use crate::{
+    actors::files::remove_later,
+    cache::{Kind, Scope},
     db::{
         listing::{ListQuery, Narrow},
-        queries::{families, users},
+        queries::{channels, families, resets, users},
         rows::user::{CredentialsRow, NewUserRow, UserChangeRow, UserRow, roles_from},
     },
     domain::{
         access::Role,
-        account::{NewUser, User, UserChange},
+        account::{NewUser, OwnChannel, User, UserChange},
+        channels::BirthDate,
         ids::UserId,
         listing::{ListRequest, Page},
-        text::{Email, Name, Username},
+        text::{Email, MiddleName, Name, Username},
     },
 };
 
@@ -40,13 +43,15 @@ impl Auth {
     /// [`AuthError::EmailTaken`], [`AuthError::UsernameTaken`], [`AuthError::Busy`],
     /// [`AuthError::Store`].
     pub async fn register(&self, new: NewUser) -> Result<User, AuthError> {
-        let NewUser { username, email, first_name, last_name, password } = new;
+        let NewUser { username, email, first_name, middle_name, last_name, birth_date, password, channel } = new;
         let mut row = NewUserRow {
             id: UserId::new().uuid(),
             username: username.map(Username::into_string),
             email: email.map(Email::into_string),
             first_name: first_name.map(Name::into_string).unwrap_or_default(),
+            middle_name: middle_name.map(MiddleName::into_string).unwrap_or_default(),
             last_name: last_name.map(Name::into_string).unwrap_or_default(),
+            birth_date: birth_date.map(BirthDate::date),
             password_hash: self.passwords.hash(password.into_secret()).await?,
             roles: names_of(&self.registration_roles),
         };
@@ -57,7 +62,11 @@ impl Auth {
                     if users::claim_ownership(conn)? {
                         row.roles = names_of(&[Role::Owner]);
                     }
-                    Ok(users::insert(conn, &row)?)
+                    let stored = users::insert(conn, &row)?;
+                    if let (OwnChannel::AtOnce, Some(username)) = (channel, &stored.username) {
+                        channels::open(conn, stored.id.into(), username)?;
+                    }
+                    Ok(stored)
                 })
             })
             .await;
@@ -116,8 +125,10 @@ impl Auth {
                 self.confirm(address, row, password).await?;
             }
         }
+        // A channel is called as its account is.
+        let renamed = if change.username.is_some() { Scope::every(Kind::Videos).to_vec() } else { Vec::new() };
         let planned = Planned { id, confirmed, at: self.clock.now(), change: self.hashed(change).await? };
-        let row = self.ending(id, move |conn| conn.transaction(|conn| apply(conn, planned))).await?;
+        let row = self.ending_with(id, renamed, move |conn| conn.transaction(|conn| apply(conn, planned))).await?;
         Ok(User::try_from(row)?)
     }
 
@@ -145,9 +156,14 @@ impl Auth {
     /// [`AuthError::Store`].
     pub async fn remove_user(&self, caller: &Caller, id: UserId) -> Result<(), AuthError> {
         allow(caller, id)?;
-        self.ending(id, move |conn| {
+        self.ending_with(id, Scope::every(Kind::Videos).to_vec(), move |conn| {
             conn.transaction(|conn| {
                 keep_an_owner(conn, id)?;
+                // The account before the channel and the channel before videos, as everyone takes them; and
+                // against whoever only refers to the account, too: uploads, reactions.
+                users::lock_for_removal(conn, id)?;
+                let files = channels::remove_with_account(conn, id)?;
+                remove_later(conn, &files)?;
                 if users::delete(conn, id)? { Ok(()) } else { Err(AuthError::NotFound) }
             })
         })
@@ -180,10 +196,16 @@ fn apply(conn: &mut PgConnection, planned: Planned) -> Result<UserRow, AuthError
         || other_roles(&before, change.roles.as_deref())?;
     change.updated_at = at;
     if ends_tokens {
-        change.epoch = Some(before.epoch.wrapping_add(1));
+        change.epoch = Some(next_epoch(&before));
         families::delete_of_user(conn, id)?;
+        resets::delete_of(conn, id)?;
     }
     Ok(users::update(conn, id, &change)?)
+}
+
+/// The epoch that ends all tokens of the account.
+pub(super) const fn next_epoch(before: &CredentialsRow) -> i32 {
+    before.epoch.wrapping_add(1)
 }
 
 /// Locks the owners; fails where `id` is the only one.

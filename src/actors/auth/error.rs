@@ -65,6 +65,15 @@ pub enum AuthError {
         /// Wrong tries that remain for this address and account.
         tries_left: u32,
     },
+    /// Too many links to set a password were asked for.
+    #[error("too many reset links; again in {seconds_left} seconds")]
+    TooManyResets {
+        /// Whole seconds, 1 at least.
+        seconds_left: u64,
+    },
+    /// A link's token that is unknown, used or over.
+    #[error("the reset token does not hold")]
+    WrongResetToken,
     /// The last owner can be neither demoted nor removed.
     #[error("the last owner stays")]
     LastOwner,

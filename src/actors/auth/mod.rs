@@ -14,6 +14,8 @@ mod error;
 mod keys;
 mod lockout;
 mod passwords;
+mod reset;
+mod reset_limit;
 mod sign_in;
 mod standing;
 mod tokens;
@@ -30,13 +32,15 @@ pub use self::{
     clock::Clock,
     error::{AuthError, AuthStartError, TokenError},
     keys::KeyError,
-    sign_in::{SignIn, SignedIn},
+    reset::{MailResetLink, ResetMailError},
+    sign_in::{AccessLife, SignIn, SignedIn},
     tokens::{TokenPair, text_of},
 };
 use self::{
     keys::SigningKey,
     lockout::Lockout,
     passwords::Passwords,
+    reset_limit::ResetLimit,
     standing::Standings,
     tokens::{TokenKind, Tokens},
 };
@@ -76,6 +80,9 @@ pub struct Auth {
     standings: Standings,
     sessions_per_account: usize,
     registration_roles: Vec<Role>,
+    resets: ResetLimit,
+    reset_seconds: u32,
+    reset_link: String,
 }
 
 impl Auth {
@@ -93,6 +100,9 @@ impl Auth {
             standings: Standings::new(db.clone(), cache.clone(), clock.clone(), keep),
             sessions_per_account: usize::try_from(settings.sessions_per_account).unwrap_or(1).max(1),
             registration_roles: settings.registration_roles.clone(),
+            resets: ResetLimit::new(settings, cache.clone()),
+            reset_seconds: settings.reset_seconds,
+            reset_link: settings.reset_link.clone(),
             db,
             cache,
             clock,
@@ -123,6 +133,17 @@ impl Auth {
         id: UserId,
         work: impl FnOnce(&mut PgConnection) -> Result<T, AuthError> + Send + 'static,
     ) -> Result<T, AuthError> {
-        write(&self.db, &self.cache, vec![Scope::account(id)], work).await
+        self.ending_with(id, Vec::new(), work).await
+    }
+
+    /// As [`Auth::ending`]; these scopes move on too.
+    async fn ending_with<T: Send + 'static>(
+        &self,
+        id: UserId,
+        mut scopes: Vec<Scope>,
+        work: impl FnOnce(&mut PgConnection) -> Result<T, AuthError> + Send + 'static,
+    ) -> Result<T, AuthError> {
+        scopes.push(Scope::account(id));
+        write(&self.db, &self.cache, scopes, work).await
     }
 }

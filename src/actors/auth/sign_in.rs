@@ -38,6 +38,17 @@ pub struct SignIn {
     pub name: String,
     /// The password.
     pub password: SecretString,
+    /// How long the access token lives.
+    pub life: AccessLife,
+}
+
+/// How long an access token lives: contracts differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccessLife {
+    /// As `auth.access_seconds` says; a refresh token comes with it.
+    Short,
+    /// As `auth.channel_access_seconds` says, for clients that know no refresh token.
+    Long,
 }
 
 /// A pair of tokens and whose they are.
@@ -47,6 +58,15 @@ pub struct SignedIn {
     pub tokens: TokenPair,
     /// The account.
     pub user: User,
+}
+
+/// The tokens that are to be made.
+#[derive(Debug, Clone, Copy)]
+struct Opening {
+    family: FamilyId,
+    refresh_id: Uuid,
+    at: DateTime<Utc>,
+    life: AccessLife,
 }
 
 /// What became of a refresh token.
@@ -63,7 +83,7 @@ impl Auth {
     /// [`AuthError::WrongCredentials`], [`AuthError::Blocked`], [`AuthError::Busy`],
     /// [`AuthError::Store`].
     pub async fn sign_in(&self, request: SignIn) -> Result<SignedIn, AuthError> {
-        let SignIn { address, name, password } = request;
+        let SignIn { address, name, password, life } = request;
         let row = self.credentials_of(name.clone()).await?;
         // An account has one count, by whatever name and spelling it is called.
         let counted = row.as_ref().map_or(name, |row| row.user.id.to_string());
@@ -73,7 +93,7 @@ impl Auth {
             return Err(AuthError::WrongCredentials { tries_left: self.lockout.wrong(attempt).await });
         };
         let tries_left = self.lockout.right(attempt).await;
-        self.open_family(row).await?.ok_or(AuthError::WrongCredentials { tries_left })
+        self.open_family(row, life).await?.ok_or(AuthError::WrongCredentials { tries_left })
     }
 
     /// Looks at the password of a try. A try whose password could not be looked at is given back.
@@ -121,7 +141,7 @@ impl Auth {
 
     /// Starts a family for the account; `None` where the account was changed or removed since `row`
     /// was read: what was compared may not be its password any more.
-    async fn open_family(&self, row: CredentialsRow) -> Result<Option<SignedIn>, AuthError> {
+    async fn open_family(&self, row: CredentialsRow, life: AccessLife) -> Result<Option<SignedIn>, AuthError> {
         let now = self.clock.now();
         let family = FamilyId::from(id_at(now));
         let user = UserId::from(row.user.id);
@@ -141,20 +161,15 @@ impl Auth {
             Opened::InPlaceOfOthers => self.cache.invalidate(&[Scope::account(user)]).await,
             Opened::AccountChanged => return Ok(None),
         }
-        self.signed_in(row, family, refresh_id, now).map(Some)
+        self.signed_in(row, Opening { family, refresh_id, at: now, life }).map(Some)
     }
 
-    fn signed_in(
-        &self,
-        row: CredentialsRow,
-        family: FamilyId,
-        refresh_id: Uuid,
-        at: DateTime<Utc>,
-    ) -> Result<SignedIn, AuthError> {
+    fn signed_in(&self, row: CredentialsRow, opening: Opening) -> Result<SignedIn, AuthError> {
+        let Opening { family, refresh_id, at, life } = opening;
         let epoch = row.epoch;
         let user = User::try_from(row.user)?;
         let permissions = Permissions::of_roles(&user.roles);
-        let grant = Grant { user: user.id, epoch, permissions: &permissions, family, refresh_id, at };
+        let grant = Grant { user: user.id, epoch, permissions: &permissions, family, refresh_id, at, life };
         Ok(SignedIn { tokens: self.tokens.issue(&grant)?, user })
     }
 
@@ -177,7 +192,9 @@ impl Auth {
         };
         let outcome = self.ending(claims.sub, move |conn| conn.transaction(|conn| spend(conn, &claims, &step))).await;
         match outcome? {
-            Refreshed::Next(row) => self.signed_in(*row, family, step.next, now),
+            Refreshed::Next(row) => {
+                self.signed_in(*row, Opening { family, refresh_id: step.next, at: now, life: AccessLife::Short })
+            }
             Refreshed::Replayed => {
                 tracing::warn!(user = %claims.sub, "a refresh token was used twice; its sign-in has ended");
                 Err(TokenError::Replayed.into())

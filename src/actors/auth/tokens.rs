@@ -14,6 +14,7 @@ use super::{
     clock::Clock,
     error::{AuthError, TokenError},
     keys::SigningKey,
+    sign_in::AccessLife,
 };
 use crate::{
     domain::{
@@ -86,6 +87,8 @@ pub(super) struct Grant<'a> {
     pub(super) refresh_id: Uuid,
     /// Now.
     pub(super) at: DateTime<Utc>,
+    /// How long the access token lives.
+    pub(super) life: AccessLife,
 }
 
 /// A pair for the client.
@@ -114,6 +117,7 @@ struct Inner {
     issuer: String,
     audience: String,
     access_seconds: u32,
+    long_access_seconds: u32,
     refresh_seconds: u32,
     leeway: i64,
     clock: Clock,
@@ -141,6 +145,7 @@ impl Tokens {
             issuer: settings.issuer.clone(),
             audience: settings.audience.clone(),
             access_seconds: settings.access_seconds,
+            long_access_seconds: settings.channel_access_seconds,
             refresh_seconds: settings.refresh_seconds,
             leeway: i64::try_from(settings.leeway_seconds).unwrap_or(0).min(5),
             clock,
@@ -161,13 +166,20 @@ impl Tokens {
     pub(super) fn issue(&self, grant: &Grant<'_>) -> Result<TokenPair, AuthError> {
         let access = self.sign(grant, TokenKind::Access)?;
         let refresh = self.sign(grant, TokenKind::Refresh)?;
-        Ok(TokenPair { access, refresh, expires_in: self.inner.access_seconds })
+        Ok(TokenPair { access, refresh, expires_in: self.access_seconds(grant.life) })
+    }
+
+    fn access_seconds(&self, life: AccessLife) -> u32 {
+        match life {
+            AccessLife::Short => self.inner.access_seconds,
+            AccessLife::Long => self.inner.long_access_seconds,
+        }
     }
 
     fn sign(&self, grant: &Grant<'_>, kind: TokenKind) -> Result<SecretString, AuthError> {
         let none = Permissions::default();
         let (jti, seconds, permissions) = match kind {
-            TokenKind::Access => (Uuid::now_v7(), self.inner.access_seconds, grant.permissions),
+            TokenKind::Access => (Uuid::now_v7(), self.access_seconds(grant.life), grant.permissions),
             TokenKind::Refresh => (grant.refresh_id, self.inner.refresh_seconds, &none),
         };
         let iat = grant.at.timestamp();
@@ -235,161 +247,4 @@ pub fn text_of(token: &SecretString) -> &str {
 }
 
 #[cfg(test)]
-mod tests {
-    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-    use jsonwebtoken::EncodingKey;
-    use serde_json::{Value, json};
-
-    use super::*;
-    use crate::{domain::access::Role, settings::Settings};
-
-    const SECRET: &str = "0123456789abcdef0123456789abcdef";
-
-    struct Bench {
-        tokens: Tokens,
-        clock: Clock,
-        user: UserId,
-    }
-
-    fn bench() -> Bench {
-        let settings = Settings::from_variables(config::Map::new()).unwrap().auth;
-        let clock = Clock::standing_at(DateTime::from_timestamp(1_800_000_000, 0).unwrap());
-        let key = SigningKey::open(&SECRET.into(), std::path::Path::new("/nowhere")).unwrap();
-        Bench { tokens: Tokens::new(&settings, key, clock.clone()), clock, user: UserId::new() }
-    }
-
-    impl Bench {
-        fn pair(&self) -> TokenPair {
-            let permissions = Permissions::of_roles(&[Role::Viewer]);
-            let grant = Grant {
-                user: self.user,
-                epoch: 3,
-                permissions: &permissions,
-                family: FamilyId::new(),
-                refresh_id: Uuid::now_v7(),
-                at: self.clock.now(),
-            };
-            self.tokens.issue(&grant).unwrap()
-        }
-
-        fn claims(&self) -> Value {
-            json!({
-                "sub": self.user, "iat": 1_800_000_000, "exp": 1_800_003_600_i64, "iss": "playhouse",
-                "aud": "playhouse", "jti": Uuid::now_v7(), "epoch": 3, "permissions": [], "typ": "access",
-                "fam": FamilyId::new(),
-            })
-        }
-
-        fn verify_signed(&self, claims: &Value) -> Result<Claims, TokenError> {
-            self.tokens.verify(&sign(Algorithm::HS256, claims, SECRET), TokenKind::Access)
-        }
-    }
-
-    fn sign(algorithm: Algorithm, claims: &Value, secret: &str) -> String {
-        jsonwebtoken::encode(&Header::new(algorithm), claims, &EncodingKey::from_secret(secret.as_bytes())).unwrap()
-    }
-
-    fn with(mut claims: Value, name: &str, value: Value) -> Value {
-        claims[name] = value;
-        claims
-    }
-
-    #[test]
-    fn a_pair_verifies_each_as_its_own_kind() {
-        let bench = bench();
-        let pair = bench.pair();
-        let (access, refresh) = (text_of(&pair.access), text_of(&pair.refresh));
-        for _ in 0..2 {
-            let claims = bench.tokens.verify(access, TokenKind::Access).unwrap();
-            assert_eq!((claims.sub, claims.epoch), (bench.user, 3));
-            assert_eq!(bench.tokens.verify(access, TokenKind::Refresh), Err(TokenError::WrongKind));
-            assert_eq!(bench.tokens.verify(refresh, TokenKind::Access), Err(TokenError::WrongKind));
-        }
-        assert!(bench.tokens.verify(refresh, TokenKind::Refresh).is_ok());
-    }
-
-    #[test]
-    fn a_token_carries_the_claims_of_the_contract() {
-        let bench = bench();
-        let pair = bench.pair();
-        let payload = text_of(&pair.access).split('.').nth(1).unwrap();
-        let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap();
-        for name in ["sub", "iat", "exp", "iss", "aud", "jti", "epoch", "permissions"] {
-            assert!(!claims[name].is_null(), "{name}");
-        }
-        assert_eq!(claims["permissions"], json!(["view:catalogue", "use:streams"]));
-    }
-
-    #[test]
-    fn it_ends_with_exp_and_the_leeway_also_when_it_is_remembered() {
-        let bench = bench();
-        let pair = bench.pair();
-        let verify = || bench.tokens.verify(text_of(&pair.access), TokenKind::Access);
-        assert!(verify().is_ok());
-        bench.clock.advance(chrono::Duration::seconds(3604));
-        assert!(verify().is_ok());
-        bench.clock.advance(chrono::Duration::seconds(1));
-        assert_eq!(verify(), Err(TokenError::Expired));
-    }
-
-    #[test]
-    fn nbf_is_checked_with_the_leeway() {
-        let bench = bench();
-        let starting = |at: i64| bench.verify_signed(&with(bench.claims(), "nbf", json!(at))).map(drop);
-        assert_eq!(starting(1_800_000_005), Ok(()));
-        assert_eq!(starting(1_800_000_006), Err(TokenError::NotYetValid));
-        assert_eq!(starting(i64::MAX), Err(TokenError::NotYetValid));
-    }
-
-    #[test]
-    fn wrong_or_missing_claims_are_refused() {
-        let bench = bench();
-        assert!(bench.verify_signed(&bench.claims()).is_ok());
-        for name in ["iss", "aud"] {
-            let wrong = with(bench.claims(), name, json!("elsewhere"));
-            assert_eq!(bench.verify_signed(&wrong), Err(TokenError::Altered), "{name}");
-        }
-        for name in ["exp", "iss", "aud", "sub", "jti", "epoch", "typ"] {
-            let mut claims = bench.claims();
-            claims.as_object_mut().unwrap().remove(name);
-            assert_eq!(bench.verify_signed(&claims), Err(TokenError::Altered), "{name}");
-        }
-        for (name, value) in
-            [("exp", json!("tomorrow")), ("sub", json!("ann")), ("typ", json!("id")), ("nbf", json!("x"))]
-        {
-            assert_eq!(bench.verify_signed(&with(bench.claims(), name, value)), Err(TokenError::Altered), "{name}");
-        }
-        assert_eq!(bench.verify_signed(&with(bench.claims(), "exp", json!(i64::MAX))).map(drop), Ok(()));
-        assert_eq!(bench.verify_signed(&with(bench.claims(), "exp", json!(0))), Err(TokenError::Expired));
-    }
-
-    #[test]
-    fn no_other_algorithm_key_or_text_is_taken() {
-        let bench = bench();
-        let verify = |token: &str| bench.tokens.verify(token, TokenKind::Access);
-        let claims = bench.claims();
-        for algorithm in [Algorithm::HS384, Algorithm::HS512] {
-            assert_eq!(verify(&sign(algorithm, &claims, SECRET)), Err(TokenError::Altered), "{algorithm:?}");
-        }
-        assert_eq!(
-            verify(&sign(Algorithm::HS256, &claims, "another secret of 32 bytes or so")),
-            Err(TokenError::Altered)
-        );
-        let good = sign(Algorithm::HS256, &claims, SECRET);
-        let (body, signature) = good.rsplit_once('.').unwrap();
-        let payload = body.split_once('.').unwrap().1;
-        for header in [r#"{"alg":"none","typ":"JWT"}"#, r#"{"alg":"None"}"#, r#"{"typ":"JWT"}"#, r#"{"alg":"RS256"}"#] {
-            let header = URL_SAFE_NO_PAD.encode(header);
-            for end in ["", signature] {
-                assert_eq!(verify(&format!("{header}.{payload}.{end}")), Err(TokenError::Altered));
-            }
-        }
-        let other = URL_SAFE_NO_PAD.encode(with(claims, "epoch", json!(4)).to_string());
-        let header = good.split('.').next().unwrap();
-        for text in
-            [String::new(), "a.b.c".into(), body.into(), "x".repeat(5000), format!("{header}.{other}.{signature}")]
-        {
-            assert_eq!(verify(&text), Err(TokenError::Altered));
-        }
-    }
-}
+mod tests;

@@ -70,7 +70,7 @@ pub trait Resource: From<Self::Row> + Send + Sized + 'static {
     /// What a removed row makes void.
     #[must_use]
     fn scopes_of_removal(id: Uuid) -> Vec<Scope> {
-        let below = Self::AFFECTED_BY_REMOVAL.iter().flat_map(|kind| [Scope::Rows(*kind), Scope::List(*kind)]);
+        let below = Self::AFFECTED_BY_REMOVAL.iter().flat_map(|kind| Scope::every(*kind));
         Self::scopes_of_change(id).into_iter().chain(below).collect()
     }
 }

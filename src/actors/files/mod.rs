@@ -4,11 +4,13 @@
 //! odds when a caller goes away runs as a task of its own; what the database leaves in doubt (no
 //! answer in time) is settled by its rows as soon as it answers again.
 
+mod error;
+mod intake;
+mod removal;
 mod settle;
 
 use std::{sync::Arc, time::Duration};
 
-use chrono::{SubsecRound as _, Utc};
 use foldhash::fast::RandomState;
 use moka::sync::Cache as Held;
 
@@ -18,16 +20,18 @@ use crate::{
     domain::{
         ids::{FileId, UserId},
         listing::{ListRequest, Page},
-        media::{FileState, MediaType, StoredFile},
+        media::StoredFile,
     },
-    media::{
-        probe::{ProbeError, Probed, Prober},
-        sniff::{is_text_throughout, sniff},
-    },
+    media::probe::Prober,
     settings::MediaSettings,
-    storage::{FileBytes, Incoming, Received, Store, StoreError},
+    storage::{FileBytes, Incoming, Store, StoreError},
 };
 
+pub use self::{
+    error::{FilesError, ReferredBy},
+    intake::{Arrival, Examined, Made, NotKept, Stop},
+    removal::{RemoveFiles, remove_later},
+};
 pub use crate::db::queries::files::LISTING;
 
 /// Files that are held open; each takes a descriptor.
@@ -35,99 +39,6 @@ const OPEN_FILES: u64 = 256;
 /// How long a row and its bytes are held; on a node that cannot hear the others, also how long a change
 /// may stay unseen.
 const OPEN_TIME: Duration = Duration::from_secs(2);
-
-/// What of the catalogue refers to a file, so that it cannot go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReferredBy {
-    /// As the trailer of a series.
-    SeriesTrailer,
-    /// As the image of a series.
-    SeriesImage,
-    /// As the image of an episode.
-    EpisodeImage,
-    /// As the film of an episode.
-    EpisodeFile,
-}
-
-impl ReferredBy {
-    /// For the person who tried.
-    #[must_use]
-    pub const fn text(self) -> &'static str {
-        match self {
-            Self::SeriesTrailer => "a series (as its trailer)",
-            Self::SeriesImage => "a series (as its image)",
-            Self::EpisodeImage => "an episode (as its image)",
-            Self::EpisodeFile => "an episode (as its file)",
-        }
-    }
-
-    fn of_constraint(name: &str) -> Option<Self> {
-        match name {
-            "series_trailer_id_fkey" => Some(Self::SeriesTrailer),
-            "series_image_id_fkey" => Some(Self::SeriesImage),
-            "episodes_image_id_fkey" => Some(Self::EpisodeImage),
-            "episodes_file_id_fkey" => Some(Self::EpisodeFile),
-            _ => None,
-        }
-    }
-}
-
-/// Why a file was not taken, given or removed.
-#[derive(Debug, thiserror::Error)]
-pub enum FilesError {
-    /// No such file.
-    #[error("no such file")]
-    NotFound,
-    /// Neither the reader's own nor referred to by the catalogue.
-    #[error("the reader may not have this file")]
-    Forbidden,
-    /// The bytes are of no accepted type, or not readable as what they begin like.
-    #[error("the bytes are no accepted media: {0}")]
-    Unsupported(String),
-    /// The owner would own more than the quota allows.
-    #[error("over the quota of {0} bytes")]
-    OverQuota(u64),
-    /// There is a row, but not its bytes.
-    #[error("the bytes of {0} are lost")]
-    Lost(FileId),
-    /// The account of the owner is gone.
-    #[error("the owner's account is gone")]
-    OwnerGone,
-    /// Something still refers to it.
-    #[error("still referred to by {}", .0.text())]
-    Referred(ReferredBy),
-    /// The probe is away or failed: no fault of the file's.
-    #[error("the probe failed")]
-    Probe(#[source] ProbeError),
-    /// The store failed.
-    #[error("the store failed")]
-    Store(#[source] StoreError),
-    /// The database failed.
-    #[error(transparent)]
-    Db(#[from] DbError),
-    /// A task of ours died.
-    #[error("a task died")]
-    Died,
-}
-
-impl From<StoreError> for FilesError {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::NotFound => Self::NotFound,
-            other => Self::Store(other),
-        }
-    }
-}
-
-/// Bytes that have come, and what was said about them.
-pub struct Arrival {
-    /// The bytes.
-    pub incoming: Incoming,
-    /// Whose they are.
-    pub owner_id: UserId,
-    /// As the client sent it, cleaned; never a path.
-    pub original_name: String,
-}
 
 /// Who wants to read.
 #[derive(Debug, Clone, Copy)]
@@ -168,8 +79,13 @@ pub struct FileStores {
 }
 
 /// What the right to read `id` depends on: the file, and all that may refer to it.
-const fn scopes(id: FileId) -> [Scope; 3] {
-    [Scope::Row(Kind::Files, id.uuid()), Scope::List(Kind::Series), Scope::List(Kind::Episodes)]
+const fn scopes(id: FileId) -> [Scope; 4] {
+    [
+        Scope::Row(Kind::Files, id.uuid()),
+        Scope::List(Kind::Series),
+        Scope::List(Kind::Episodes),
+        Scope::List(Kind::Videos),
+    ]
 }
 
 /// The handle. Cheap to clone.
@@ -219,48 +135,6 @@ impl Files {
         Ok(self.store.receive(limit).await?)
     }
 
-    /// Makes a file of what has come: looks at it, probes it, stores it. Refused bytes go.
-    ///
-    /// # Errors
-    /// [`FilesError::Unsupported`], [`FilesError::OverQuota`], the probe's, the store's, the database's.
-    pub async fn accept(&self, arrival: Arrival) -> Result<StoredFile, FilesError> {
-        let Arrival { incoming, owner_id, original_name } = arrival;
-        let kind = sniff(incoming.head()).ok_or_else(|| unsupported("unknown type"))?;
-        let received = incoming.finish().await?;
-        let Probed { kind: found, facts } = self.examine(&received, kind).await?;
-        let now = Utc::now().trunc_subsecs(6);
-        let file = StoredFile {
-            id: received.id(),
-            original_name,
-            kind: found,
-            mime_type: kind.mime_as(found).to_owned(),
-            size: received.size(),
-            sha256: received.sha256().to_owned(),
-            owner_id: Some(owner_id),
-            state: FileState::Ready,
-            facts,
-            created_at: now,
-            updated_at: now,
-        };
-        let files = self.clone();
-        tokio::spawn(async move { files.store_with_row(received, file).await }).await.map_err(|_| FilesError::Died)?
-    }
-
-    async fn examine(&self, received: &Received, kind: MediaType) -> Result<Probed, FilesError> {
-        if kind.demuxers().is_none() {
-            let path = received.path();
-            let check = move || std::fs::File::open(path).and_then(|mut file| is_text_throughout(&mut file));
-            let text = tokio::task::spawn_blocking(check).await.map_err(|_| FilesError::Died)?;
-            if !text.map_err(|error| FilesError::Store(StoreError::Disk(error)))? {
-                return Err(unsupported("not text throughout, or too long for subtitles"));
-            }
-        }
-        self.prober.probe(&received.path(), kind).await.map_err(|error| match error {
-            ProbeError::NotMedia | ProbeError::Malformed(_) | ProbeError::Timeout => unsupported(&error.to_string()),
-            ProbeError::Unavailable(_) | ProbeError::Fault(_) => FilesError::Probe(error),
-        })
-    }
-
     /// Opens `id` for `reader`. What is held open serves again for a moment, while neither the file
     /// nor what refers to it has changed; a refusal is always fresh.
     ///
@@ -306,7 +180,7 @@ impl Files {
     async fn look_up(&self, id: FileId) -> Result<(FileRow, bool), FilesError> {
         self.db
             .run(move |conn| -> Result<_, DbError> {
-                Ok((files::find(conn, id.uuid())?, files::is_referenced_by_catalogue(conn, id.uuid())?))
+                Ok((files::find(conn, id.uuid())?, files::is_referenced(conn, id.uuid())?))
             })
             .await
             .map_err(not_found)
@@ -363,10 +237,6 @@ impl Files {
         self.open.invalidate(&id);
         self.cache.invalidate(&[Scope::Row(Kind::Files, id.uuid())]).await;
     }
-}
-
-fn unsupported(why: &str) -> FilesError {
-    FilesError::Unsupported(why.to_owned())
 }
 
 fn not_found(error: DbError) -> FilesError {

@@ -2,13 +2,15 @@
 
 use std::{collections::HashSet, time::Duration};
 
+use diesel::{Connection as _, PgConnection};
 use tokio::sync::oneshot;
 
-use super::{Files, FilesError, ReferredBy, row_of};
+use super::{super::write::Announcement, Examined, Files, FilesError, NotKept, ReferredBy, Stop, row_of};
 use crate::{
-    db::{DbError, queries::files},
-    domain::{ids::FileId, media::StoredFile},
-    storage::{Journaled, Received, StoreError, SweepError, Swept},
+    cache::Scope,
+    db::{DbError, queries::files, rows::file::FileRow},
+    domain::ids::FileId,
+    storage::{Journaled, StoreError, SweepError, Swept},
 };
 
 /// Pauses between questions to a database that is away.
@@ -34,48 +36,76 @@ impl Files {
         Ok(rows.into_iter().map(FileId::from).collect())
     }
 
-    pub(super) async fn store_with_row(self, received: Received, file: StoredFile) -> Result<StoredFile, FilesError> {
-        let row = row_of(&file);
+    /// Stores all `files` and their rows, and does `attach` with the rows, or none of it.
+    pub(super) async fn store_with_rows<T, R, F>(
+        self,
+        files: Vec<Examined>,
+        scopes: Vec<Scope>,
+        attach: F,
+    ) -> Result<T, NotKept<R>>
+    where
+        T: Send + 'static,
+        R: Send + 'static,
+        F: FnOnce(&mut PgConnection, Vec<FileRow>) -> Result<T, Stop<R>> + Send + 'static,
+    {
+        let rows: Vec<FileRow> = files.iter().map(|file| row_of(&file.file)).collect();
         let quota = i64::try_from(self.quota).ok().filter(|quota| *quota > 0);
-        let journaled = received.commit().await?;
+        let mut journaled = Vec::with_capacity(files.len());
+        for file in files {
+            match file.received.commit().await {
+                Ok(bytes) => journaled.push(bytes),
+                Err(error) => {
+                    discard(journaled).await;
+                    return Err(NotKept::Files(error.into()));
+                }
+            }
+        }
         let (alive, ended) = oneshot::channel::<()>();
+        let announcement = Announcement::of(&self.cache, &scopes);
         let inserted = self
             .db
             .run(move |conn| {
-                // Dropped when the statement has ended, however late.
-                let _alive = alive;
-                match quota {
-                    Some(quota) => files::insert_within(conn, &row, quota),
-                    None => files::insert(conn, &row).map(Some),
+                // Dropped when the work has ended, however late.
+                let (_alive, _announcement) = (alive, announcement);
+                let work = |conn: &mut PgConnection| {
+                    let rows = insert_all(conn, &rows, quota)?;
+                    attach(conn, rows)
+                };
+                match conn.transaction(work) {
+                    Err(Stop::Failed(error)) => Err(DbError::from(error)),
+                    Err(Stop::Refused(refused)) => Ok(Err(Some(refused))),
+                    Err(Stop::OverQuota) => Ok(Err(None)),
+                    Ok(done) => Ok(Ok(done)),
                 }
-                .map_err(DbError::from)
             })
             .await;
+        self.cache.invalidate(&scopes).await;
         match inserted {
-            Ok(Some(row)) => {
-                log_failure(journaled.keep().await);
-                Ok(row.into())
+            Ok(Ok(done)) => {
+                for bytes in journaled {
+                    log_failure(bytes.keep().await);
+                }
+                Ok(done)
             }
-            Ok(None) => {
-                log_failure(journaled.discard().await);
-                Err(FilesError::OverQuota(self.quota))
+            Ok(Err(refused)) => {
+                discard(journaled).await;
+                Err(refused.map_or(NotKept::Files(FilesError::OverQuota(self.quota)), NotKept::Refused))
             }
             Err(error) => {
                 self.after_failure(&error, journaled, ended).await;
-                Err(match error {
+                Err(NotKept::Files(match error {
                     DbError::Constraint { name } if name == "files_owner_id_fkey" => FilesError::OwnerGone,
                     other => other.into(),
-                })
+                }))
             }
         }
     }
 
-    /// A refused insertion takes the bytes along; one in doubt is settled when it has ended.
-    async fn after_failure(self, error: &DbError, journaled: Journaled, ended: oneshot::Receiver<()>) {
+    async fn after_failure(self, error: &DbError, journaled: Vec<Journaled>, ended: oneshot::Receiver<()>) {
         if in_doubt(error) {
             tokio::spawn(self.settle(journaled, ended));
         } else {
-            log_failure(journaled.discard().await);
+            discard(journaled).await;
         }
     }
 
@@ -99,7 +129,7 @@ impl Files {
             // Without the row, whoever removed it, what is left of the bytes goes.
             (Ok(()) | Err(DbError::NotFound), Some(journaled)) => log_failure(journaled.discard().await),
             (Err(error), Some(journaled)) if in_doubt(error) => {
-                tokio::spawn(self.settle(journaled, ended));
+                tokio::spawn(self.settle(vec![journaled], ended));
             }
             // The row stays.
             (Err(_), Some(journaled)) => log_failure(journaled.keep().await),
@@ -117,20 +147,62 @@ impl Files {
 
     /// Waits until the statement has ended, then lets the row decide. Ended early by a stop of
     /// the process, the next start's sweep does the same.
-    async fn settle(self, journaled: Journaled, ended: oneshot::Receiver<()>) {
+    async fn settle(self, journaled: Vec<Journaled>, ended: oneshot::Receiver<()>) {
         drop(ended.await);
-        let id = journaled.id();
+        let ids: Vec<FileId> = journaled.iter().map(Journaled::id).collect();
         let mut pause = FIRST_PAUSE;
         let rows = loop {
-            match self.with_rows(vec![id]).await {
+            match self.with_rows(ids.clone()).await {
                 Ok(rows) => break rows,
-                Err(error) => tracing::warn!(%error, %id, "a file's row is in doubt"),
+                Err(error) => tracing::warn!(%error, ?ids, "the rows of files are in doubt"),
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         };
-        self.forget(id).await;
-        log_failure(if rows.contains(&id) { journaled.keep().await } else { journaled.discard().await });
+        for bytes in journaled {
+            self.forget(bytes.id()).await;
+            log_failure(if rows.contains(&bytes.id()) { bytes.keep().await } else { bytes.discard().await });
+        }
+    }
+
+    /// Removes those of `ids` that nothing refers to: rows that are still there, then bytes. What is gone
+    /// already is no error, so it can be done again.
+    ///
+    /// # Errors
+    /// The store's, the database's; then it is worth trying again.
+    pub(super) async fn remove_bytes(&self, ids: Vec<FileId>) -> Result<(), FilesError> {
+        let asked: Vec<_> = ids.iter().copied().map(FileId::uuid).collect();
+        let rows: HashSet<FileId> = self
+            .db
+            .run(move |conn| files::delete_unreferenced(conn, &asked).map_err(DbError::from))
+            .await?
+            .into_iter()
+            .map(FileId::from)
+            .collect();
+        for id in ids.into_iter().filter(|id| !rows.contains(id)) {
+            self.forget(id).await;
+            match self.store.begin_removal(id).await {
+                Ok(journaled) => journaled.discard().await?,
+                Err(StoreError::NotFound) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Inserts the rows one by one, each within the quota where there is one.
+fn insert_all<R>(conn: &mut PgConnection, rows: &[FileRow], quota: Option<i64>) -> Result<Vec<FileRow>, Stop<R>> {
+    let insert = |row: &FileRow| match quota {
+        Some(quota) => files::insert_within(conn, row, quota)?.ok_or(Stop::OverQuota),
+        None => Ok(files::insert(conn, row)?),
+    };
+    rows.iter().map(insert).collect()
+}
+
+async fn discard(journaled: Vec<Journaled>) {
+    for bytes in journaled {
+        log_failure(bytes.discard().await);
     }
 }
 

@@ -1,7 +1,7 @@
 //! The table `files`, and what refers to it.
 
 use diesel::{
-    dsl::{exists, select},
+    dsl::{exists, not, select},
     prelude::*,
 };
 use uuid::Uuid;
@@ -10,7 +10,7 @@ use crate::{
     db::{
         listing::Narrow,
         rows::file::FileRow,
-        schema::{episodes, files, series, users},
+        schema::{channels, episodes, files, series, users, videos},
     },
     domain::listing::{Field, FieldKind, Listing},
 };
@@ -36,8 +36,8 @@ pub static LISTING: Listing = Listing {
     search: Some("t.original_name"),
 };
 
-/// The files that an account without further rights may see: its own, and what the catalogue
-/// refers to.
+/// The files that an account without further rights is shown: its own, and what the catalogue
+/// refers to. (What channels refer to it may read, but their lists are elsewhere.)
 #[must_use]
 pub const fn seen_by(account: Uuid) -> Narrow {
     Narrow {
@@ -94,7 +94,8 @@ pub fn find(conn: &mut PgConnection, id: Uuid) -> QueryResult<FileRow> {
 
 /// Deletes the row. A row that is referred to stays: one of the constraints
 /// `series_trailer_id_fkey`, `series_image_id_fkey`, `episodes_image_id_fkey`,
-/// `episodes_file_id_fkey` is violated.
+/// `episodes_file_id_fkey`, `videos_file_id_fkey`, `videos_thumbnail_id_fkey`, `channels_picture_id_fkey` is
+/// violated.
 ///
 /// # Errors
 /// `NotFound`, a constraint, or the database's.
@@ -105,17 +106,40 @@ pub fn delete(conn: &mut PgConnection, id: Uuid) -> QueryResult<()> {
     }
 }
 
-/// Whether the catalogue refers to the file: then every reader may have it.
+/// Deletes the rows of those of `ids` that nothing refers to, and gives those whose rows stay.
+///
+/// # Errors
+/// The database's; a constraint where something has begun to refer to one of them at this moment.
+pub fn delete_unreferenced(conn: &mut PgConnection, ids: &[Uuid]) -> QueryResult<Vec<Uuid>> {
+    let free = files::table
+        .filter(files::id.eq_any(ids))
+        .filter(not(exists(series::table.filter(series::trailer_id.eq(files::id.nullable())))))
+        .filter(not(exists(series::table.filter(series::image_id.eq(files::id.nullable())))))
+        .filter(not(exists(episodes::table.filter(episodes::image_id.eq(files::id.nullable())))))
+        .filter(not(exists(episodes::table.filter(episodes::file_id.eq(files::id.nullable())))))
+        .filter(not(exists(videos::table.filter(videos::file_id.eq(files::id.nullable())))))
+        .filter(not(exists(videos::table.filter(videos::thumbnail_id.eq(files::id.nullable())))))
+        .filter(not(exists(channels::table.filter(channels::picture_id.eq(files::id.nullable())))))
+        .select(files::id);
+    let free: Vec<Uuid> = free.load(conn)?;
+    diesel::delete(files::table.filter(files::id.eq_any(free))).execute(conn)?;
+    files::table.filter(files::id.eq_any(ids)).select(files::id).load(conn)
+}
+
+/// Whether the catalogue or a channel refers to the file: then every reader may have it.
 ///
 /// # Errors
 /// The database's.
-pub fn is_referenced_by_catalogue(conn: &mut PgConnection, id: Uuid) -> QueryResult<bool> {
-    // One statement, four index look-ups.
+pub fn is_referenced(conn: &mut PgConnection, id: Uuid) -> QueryResult<bool> {
+    // One statement, seven index look-ups.
     select(
         exists(series::table.filter(series::trailer_id.eq(id)))
             .or(exists(series::table.filter(series::image_id.eq(id))))
             .or(exists(episodes::table.filter(episodes::image_id.eq(id))))
-            .or(exists(episodes::table.filter(episodes::file_id.eq(id)))),
+            .or(exists(episodes::table.filter(episodes::file_id.eq(id))))
+            .or(exists(videos::table.filter(videos::file_id.eq(id))))
+            .or(exists(videos::table.filter(videos::thumbnail_id.eq(id))))
+            .or(exists(channels::table.filter(channels::picture_id.eq(id)))),
     )
     .get_result(conn)
 }

@@ -1,15 +1,18 @@
 //! Queries: free functions that take a connection, one file an aggregate. Callers own the
 //! transaction where they need one around several; a function here that needs one opens it.
 
+pub mod channels;
 pub mod episodes;
 pub mod families;
 pub mod files;
 pub mod genres;
 pub mod installation;
 pub mod jobs;
+pub mod resets;
 pub mod search;
 pub mod seasons;
 pub mod series;
 pub mod streams;
 pub mod users;
+pub mod videos;
 pub mod ways;

@@ -19,7 +19,10 @@ use diesel::{
     sql_types::{BigInt, Integer, Nullable, Text, Timestamptz},
 };
 
-use crate::domain::search::Searched;
+use crate::domain::{
+    channels::{Channel, Found, Video},
+    search::Searched,
+};
 
 /// The text of the statement. Its parameters: the query as [`asked`] gives it, [`Searched::as_str`],
 /// rows at most, rows to leave out.
@@ -57,6 +60,22 @@ pub struct FoundRow {
     /// When the video had come; `None` for a channel.
     #[diesel(sql_type = Nullable<Timestamptz>)]
     pub uploaded_at: Option<DateTime<Utc>>,
+}
+
+impl From<FoundRow> for Found {
+    fn from(row: FoundRow) -> Self {
+        let FoundRow { kind, channel, title, hash, videos, description, uploaded_at } = row;
+        match uploaded_at {
+            Some(uploaded_at) if kind == Searched::Videos.as_str() => {
+                Self::Video(Video { hash, channel, title, description, uploaded_at })
+            }
+            _ => Self::Channel(Channel {
+                name: channel,
+                newest: Some(hash).filter(|hash| !hash.is_empty()),
+                videos: u32::try_from(videos).unwrap_or_default(),
+            }),
+        }
+    }
 }
 
 /// The part of `query` that is searched: [`MOST_WORDS`] words and [`MOST_CHARACTERS`] characters at

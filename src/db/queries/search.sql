@@ -6,6 +6,8 @@ WITH lexemes AS MATERIALIZED (
     SELECT lexeme, array_to_tsvector(ARRAY[lexeme])::text AS quoted,
         row_number() OVER (ORDER BY positions[array_upper(positions, 1)] DESC) = 1 AS last
     FROM unnest(to_tsvector('simple', $1))
+    -- What is one word between spaces can be many here.
+    ORDER BY positions[1] LIMIT 8
 ),
 asked AS MATERIALIZED (
     SELECT lower($1) AS line, $3 + $4 AS wanted, string_agg(quoted, ' & ')::tsquery AS words,

@@ -68,6 +68,14 @@ pub fn credentials_locked(conn: &mut PgConnection, id: UserId) -> QueryResult<Op
     users::table.find(id.uuid()).select(CredentialsRow::as_select()).for_no_key_update().first(conn).optional()
 }
 
+/// Locks an account that is to be removed: nobody refers to it anew until the transaction ends.
+///
+/// # Errors
+/// `NotFound` where it is gone; Diesel's.
+pub fn lock_for_removal(conn: &mut PgConnection, id: UserId) -> QueryResult<()> {
+    users::table.find(id.uuid()).select(users::id).for_update().first::<Uuid>(conn).map(drop)
+}
+
 /// The account whose e-mail address (`name` has an `@`) or username this is, without regard to case.
 ///
 /// # Errors

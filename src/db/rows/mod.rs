@@ -1,6 +1,7 @@
 //! Rows as Diesel reads them. Never serialised: each turns into a domain type.
 
 mod catalog;
+pub mod channel;
 pub mod file;
 pub mod user;
 

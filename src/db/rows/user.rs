@@ -86,7 +86,9 @@ pub struct NewUserRow {
     pub username: Option<String>,
     pub email: Option<String>,
     pub first_name: String,
+    pub middle_name: String,
     pub last_name: String,
+    pub birth_date: Option<NaiveDate>,
     pub password_hash: String,
     pub roles: Vec<String>,
 }

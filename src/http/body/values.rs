@@ -8,7 +8,7 @@ use crate::domain::{
     access::Role,
     catalog::{Ordinal, Rating, Seconds},
     ids::{EpisodeId, FileId, GenreId, SeasonId, SeriesId, UserId},
-    text::{Description, Email, Name, NewPassword, Username},
+    text::{Description, Email, MiddleName, Name, NewPassword, Title, Username},
 };
 
 /// Most elements of an array in a body.
@@ -34,6 +34,8 @@ macro_rules! text_values {
 
 text_values! {
     Name {};
+    MiddleName {};
+    Title {};
     Description {};
     Email { "format": "email" };
     Username { "pattern": "^[A-Za-z0-9_.-]+$" };
@@ -180,6 +182,8 @@ macro_rules! described {
 
 described!(
     Name,
+    MiddleName,
+    Title,
     Description,
     Email,
     Username,

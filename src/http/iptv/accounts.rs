@@ -8,7 +8,7 @@ use super::{
     resources::fresh_page,
 };
 use crate::{
-    actors::auth::{AccountChange, LISTING, SignIn, text_of},
+    actors::auth::{AccessLife, AccountChange, LISTING, SignIn, text_of},
     domain::{account::User, ids::UserId},
     http::{
         State,
@@ -53,7 +53,10 @@ async fn register(_: Open, state: State, Json(body): Json<Registration>) -> Answ
 
 async fn login(_: Open, state: State, request: HttpRequest, Json(body): Json<Login>) -> Answer {
     let address = client_address(&request, &state);
-    let signed_in = state.auth.sign_in(SignIn { address, name: body.email, password: body.password }).await?;
+    let signed_in = state
+        .auth
+        .sign_in(SignIn { address, name: body.email, password: body.password, life: AccessLife::Short })
+        .await?;
     Ok(envelope::ok("User logged in successfully", SignInDto::from(&signed_in)))
 }
 

@@ -8,7 +8,7 @@ use crate::{
     domain::catalog::Rating,
     domain::{
         access::Role,
-        account::{NewUser, UserChange},
+        account::{NewUser, OwnChannel, UserChange},
         catalog::{
             EpisodeChange, GenreChange, NewEpisode, NewGenre, NewSeason, NewSeries, NewStream, SeasonChange,
             SeriesChange, StreamChange,
@@ -148,8 +148,11 @@ impl From<Registration> for NewUser {
             username: body.username,
             email: Some(body.email),
             first_name: Some(body.first_name),
+            middle_name: None,
             last_name: Some(body.last_name),
+            birth_date: None,
             password: body.password,
+            channel: OwnChannel::WithFirstVideo,
         }
     }
 }

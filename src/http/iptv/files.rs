@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::{dto::FileDto, resources::fresh_page};
 use crate::{
-    actors::files::{Arrival, FilesError, LISTING},
+    actors::files::{Arrival, LISTING},
     domain::{ids::FileId, media::StoredFile},
     http::{
         State,
@@ -18,7 +18,7 @@ use crate::{
         openapi::doc,
         query::ListQuery,
         routes::Routes,
-        upload::{self, UploadError},
+        upload,
     },
 };
 
@@ -61,21 +61,4 @@ async fn read(allowed: Allowed<ViewCatalogue>, state: State, Id(id): Id<FileId>)
 async fn remove(_: Allowed<UploadFiles>, state: State, Id(id): Id<FileId>) -> Answer {
     state.files.remove(id).await?;
     Ok(envelope::done("File deleted successfully"))
-}
-
-impl From<UploadError> for ApiError {
-    fn from(error: UploadError) -> Self {
-        match error {
-            UploadError::NoFile => Self::field("file", "is required"),
-            UploadError::Twice(part) => Self::field(part, "is given twice"),
-            UploadError::NoForm => Self::UnsupportedMediaType("The body must be multipart/form-data".to_owned()),
-            UploadError::Unknown(part) => Self::field(part, "is unknown"),
-            UploadError::Invalid(rule) => Self::field("type", rule.0),
-            UploadError::TooLarge(limit) => Self::TooLarge(format!("The file is larger than {limit} bytes")),
-            UploadError::Unsupported => FilesError::Unsupported(String::new()).into(),
-            UploadError::Idle => Self::Timeout,
-            UploadError::Broken(_) => Self::BadRequest("The body is not a whole multipart body".to_owned()),
-            UploadError::Store(error) => FilesError::Store(error).into(),
-        }
-    }
 }

@@ -8,13 +8,13 @@ mod files;
 mod resources;
 mod streams;
 
-use super::routes::Routes;
+use super::{contract::Contract, routes::Routes};
 use crate::domain::catalog::{Episode, Genre, Season, Series};
 
 /// The operations of this contract.
 #[must_use]
 pub fn routes() -> Routes {
-    let routes = accounts::routes(Routes::new("iptv"));
+    let routes = accounts::routes(Routes::new(Contract::Iptv));
     let routes = resources::crud::<Genre>(routes, "/genres", "/genres/{id}");
     let routes = resources::crud::<Series>(routes, "/series", "/series/{id}");
     let routes = resources::crud::<Season>(routes, "/seasons", "/seasons/{id}");

@@ -31,7 +31,8 @@ use self::{
     body::{FileBody, HeadBody},
     conditions::{Tags, tags, untagged},
 };
-use crate::storage::FileBytes;
+use super::{State, error::ApiError};
+use crate::{actors::files::OpenFile, storage::FileBytes};
 
 /// Who may keep a copy. The bytes of a file never change under its id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,15 +41,44 @@ pub enum CachePolicy {
     Public,
     /// The reader's own cache only: the answer depends on a token.
     Private,
+    /// Any cache, which asks each time whether it still holds: other bytes can take this place.
+    PublicChanging,
 }
 
 impl CachePolicy {
-    const fn header(self) -> &'static str {
+    /// The value of `Cache-Control`.
+    #[must_use]
+    pub const fn header(self) -> &'static str {
         match self {
             Self::Public => "public, max-age=31536000, immutable",
             Self::Private => "private, max-age=31536000, immutable",
+            Self::PublicChanging => "public, no-cache",
         }
     }
+}
+
+/// What bytes of users may do in a browser: nothing.
+pub const SANDBOX: &str = "default-src 'none'; sandbox";
+
+/// The answer to a GET or HEAD for a file that the caller may have.
+///
+/// # Errors
+/// 500: the process has no file descriptor left.
+pub fn serve(
+    state: &State,
+    open: &OpenFile,
+    cache: CachePolicy,
+    request: &HttpRequest,
+) -> Result<HttpResponse<BoxBody>, ApiError> {
+    let answer = MediaAnswer {
+        bytes: &open.bytes,
+        content_type: &open.file.mime_type,
+        sha256: &open.file.sha256,
+        cache,
+        chunk_bytes: state.settings.media.chunk_bytes,
+        served: state.tally.bytes_served(),
+    };
+    answer.respond(request).map_err(|error| ApiError::Fault(error.into()))
 }
 
 /// What is needed to answer with a file's bytes.
@@ -100,7 +130,7 @@ impl MediaAnswer<'_> {
         let status = answer.status();
         let headers = answer.headers_mut();
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(SANDBOX));
         headers.remove(header::CONTENT_TYPE);
         if matches!(status, StatusCode::PRECONDITION_FAILED | StatusCode::RANGE_NOT_SATISFIABLE) {
             headers.remove(header::LAST_MODIFIED);

@@ -18,6 +18,7 @@ use super::{
     State,
     access::{Allowed, Open, OperateServer, SignedIn},
     body::Json,
+    contract::Contract,
     envelope,
     error::ApiError,
     openapi::doc,
@@ -31,13 +32,13 @@ use crate::{
 type Answer = Result<HttpResponse, ApiError>;
 
 /// Paths that answer in maintenance: health, sign-in, and the switch itself.
-pub const OPEN_IN_MAINTENANCE: [&str; 6] =
-    ["/healthz", "/readyz", "/metrics", "/users/login", "/users/refresh", "/maintenance"];
+pub const OPEN_IN_MAINTENANCE: [&str; 7] =
+    ["/healthz", "/readyz", "/metrics", "/users/login", "/users/refresh", "/sign_in", "/maintenance"];
 
 /// The operations.
 #[must_use]
 pub fn routes() -> Routes {
-    Routes::new("operation")
+    Routes::new(Contract::Operation)
         .get("/healthz", health, doc("Whether the process is alive"))
         .get("/readyz", readiness, doc("Whether it can serve: each store by name"))
         .get("/metrics", metrics, doc("Metrics for Prometheus").content("text/plain"))

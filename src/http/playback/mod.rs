@@ -6,8 +6,9 @@ use super::{
     State,
     access::{Allowed, ViewCatalogue},
     body::Id,
+    contract::Contract,
     error::ApiError,
-    media::{CachePolicy, MediaAnswer},
+    media::{self, CachePolicy},
     openapi::doc,
     routes::Routes,
 };
@@ -16,28 +17,19 @@ use crate::domain::ids::FileId;
 /// The operations of this contract.
 #[must_use]
 pub fn routes() -> Routes {
-    Routes::new("playback").get(
+    Routes::new(Contract::Playback).get(
         "/media/{id}",
-        media,
+        bytes,
         doc("The stored bytes; ranges and conditions of RFC 9110").content("application/octet-stream"),
     )
 }
 
-async fn media(
+async fn bytes(
     allowed: Allowed<ViewCatalogue>,
     state: State,
     request: HttpRequest,
     Id(id): Id<FileId>,
 ) -> Result<HttpResponse, ApiError> {
     let open = state.files.open(id, allowed.reader()).await?;
-    MediaAnswer {
-        bytes: &open.bytes,
-        content_type: &open.file.mime_type,
-        sha256: &open.file.sha256,
-        cache: CachePolicy::Private,
-        chunk_bytes: state.settings.media.chunk_bytes,
-        served: state.tally.bytes_served(),
-    }
-    .respond(&request)
-    .map_err(|error| ApiError::Fault(error.into()))
+    media::serve(&state, &open, CachePolicy::Private, &request)
 }

@@ -4,7 +4,11 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::{House, clear, digest};
-use crate::support::app::Answer;
+use crate::support::{
+    app::Answer,
+    channels::tiny,
+    media::{VTT, mp4, png},
+};
 
 #[actix_web::test]
 async fn a_body_that_is_no_json_object_is_400_on_every_route() {
@@ -189,4 +193,51 @@ async fn uploads_that_are_no_upload_are_4xx_and_leave_nothing() {
         assert_eq!(answer.status, status, "{what}: {}", String::from_utf8_lossy(&answer.bytes));
     }
     assert_eq!(digest(&house.db), before);
+}
+
+#[actix_web::test]
+async fn bytes_that_are_no_film_and_no_picture_are_4xx_and_leave_nothing() {
+    let house = House::new().await;
+    let before = digest(&house.db);
+    let film = format!("/upload/v/{}", house.shared.announced);
+    let done = format!("/upload/v/{}", house.shared.hash);
+    let page = b"<html><script>alert(1)</script>".to_vec();
+    let cut = mp4()[..mp4().len() / 2].to_vec();
+    for (method, path, body, status, word) in [
+        (Method::POST, film.as_str(), Vec::new(), 400, "no-data"),
+        (Method::POST, &film, b"no video".to_vec(), 400, "not-a-video"),
+        (Method::POST, &film, page.clone(), 400, "not-a-video"),
+        (Method::POST, &film, VTT.to_vec(), 400, "not-a-video"),
+        (Method::POST, &film, png().to_vec(), 400, "not-a-video"),
+        (Method::POST, &film, b"{\"title\":\"x\"}".to_vec(), 400, "not-a-video"),
+        (Method::POST, &done, mp4().to_vec(), 409, "already-uploaded"),
+        (Method::POST, &done, Vec::new(), 409, "already-uploaded"),
+        (Method::PUT, "/channel/picture", Vec::new(), 400, "not-an-image"),
+        (Method::PUT, "/channel/picture", page, 400, "not-an-image"),
+        (Method::PUT, "/channel/picture", VTT.to_vec(), 400, "not-an-image"),
+        (Method::PUT, "/channel/picture", mp4().to_vec(), 400, "not-an-image"),
+        (Method::PUT, "/channel/picture", png()[..40].to_vec(), 400, "not-an-image"),
+    ] {
+        // What a body says it is makes no difference.
+        for kind in ["video/mp4", "image/png", "application/json", "multipart/form-data", ""] {
+            let what = format!("{method} {path} {kind} {:?}", String::from_utf8_lossy(&body[..body.len().min(20)]));
+            let request = house.app.request(method.clone(), path, Some(&house.owner));
+            let answer = Answer::of(request.header("content-type", kind).body(body.clone())).await;
+            clear(&answer, &what);
+            assert_eq!((answer.status, answer.refusal()), (status, json!(word)), "{what}");
+        }
+    }
+    // Half a film may have frames to show, or it may not: it is never half a video.
+    let answer = Answer::of(house.app.request(Method::POST, &film, Some(&house.owner)).body(cut)).await;
+    assert_eq!((answer.status, answer.refusal()), (400, json!("not-a-video")));
+    // More than a picture may have is refused unread.
+    let head = format!(
+        "PUT /channel/picture HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Length: 1000000000\r\n\r\n",
+        house.owner.token
+    );
+    let raw = house.raw(head).await;
+    clear(&raw.answer(), "a large picture");
+    assert_eq!(raw.status, 413);
+    assert_eq!(digest(&house.db), before);
+    house.app.send(&house.owner, &house.shared.announced, tiny()).await.response(200);
 }

@@ -128,7 +128,9 @@ async fn a_field_of_the_wrong_kind_or_size_is_refused_by_name_on_every_route() {
         for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
             let mut body = good.clone();
             body.as_object_mut().expect("an object").remove(name);
-            names(&house.send(&method, &path, body.to_string()).await, name, &format!("{method} {path} no {name}"));
+            let answer = house.send(&method, &path, body.to_string()).await;
+            names(&answer, name, &format!("{method} {path} no {name}"));
+            answer.misses(name);
         }
     }
     assert!(sent > 500, "only {sent} sent");
@@ -140,16 +142,22 @@ async fn secrets_with_nul_are_wrong_not_faults() {
     let house = House::new().await;
     let before = digest(&house.db);
     let email = &house.owner.email;
-    for (body, path) in [
-        (json!({"email": email, "password": "a\0b"}), "/users/login"),
-        (json!({"email": "x".repeat(1000), "password": "a"}), "/users/login"),
-        (json!({"email": email, "password": "x".repeat(8192)}), "/users/login"),
-        (json!({"refresh_token": "a\0b"}), "/users/refresh"),
-        (json!({"refresh_token": "x".repeat(8192)}), "/users/refresh"),
+    for (body, path, status) in [
+        (json!({"email": email, "password": "a\0b"}), "/users/login", 401),
+        (json!({"email": "x".repeat(1000), "password": "a"}), "/users/login", 401),
+        (json!({"email": email, "password": "x".repeat(8192)}), "/users/login", 401),
+        (json!({"refresh_token": "a\0b"}), "/users/refresh", 401),
+        (json!({"refresh_token": "x".repeat(8192)}), "/users/refresh", 401),
+        (json!({"username": house.shared.channel, "password": "a\0b"}), "/sign_in", 402),
+        (json!({"username": "x".repeat(1000), "password": "a"}), "/sign_in", 402),
+        (json!({"username": "%' OR 1=1 --", "password": "x".repeat(8192)}), "/sign_in", 402),
+        (json!({"token": "a\0b", "password": "good enough"}), "/password/reset", 400),
+        (json!({"token": "x".repeat(8192), "password": "good enough"}), "/password/reset", 400),
+        (json!({"token": "' OR 1=1 --", "password": "good enough"}), "/password/reset", 400),
     ] {
         let answer = house.app.post_open(path, body).await;
         clear(&answer, path);
-        assert_eq!(answer.status, 401, "{path}");
+        assert_eq!(answer.status, status, "{path}");
     }
     let own = format!("/users/{}", house.owner.id);
     let answer = house.app.patch(&own, &house.owner, json!({"password": "a\0bcdefgh", "current_password": PASSWORD}));

@@ -1,42 +1,63 @@
 //! Paths and headers.
 
+use serde_json::json;
+
 use super::{House, clear, digest};
+
+/// What climbs, is no text, or names nothing, at the end of a path.
+const ENDS: [&str; 26] = [
+    "/..%2f",
+    "/..%2f..%2f..%2fetc%2fpasswd",
+    "/%2e%2e/%2e%2e/etc/passwd",
+    "/%2e%2e%2f",
+    "/../../etc/passwd",
+    "/..%5c..%5cetc",
+    "/..%252f",
+    "/%00",
+    "/%FF",
+    "/%C3%28",
+    "/%ED%A0%80",
+    "/%",
+    "/%2",
+    "/%zz",
+    "/a%00b",
+    "/%0d%0aX-Injected:%201",
+    "/;x",
+    "/*",
+    "/'",
+    "/%7Bid%7D",
+    "/%E2%80%AE",
+    "/null",
+    "/undefined",
+    "/00000000-0000-0000-0000-00000000000g",
+    "/-1",
+    "/9223372036854775808",
+];
 
 #[actix_web::test]
 async fn paths_that_climb_or_are_no_text_are_4xx() {
     let house = House::new().await;
     let before = digest(&house.db);
-    let file = house.file.clone();
+    let (file, hash) = (house.file.clone(), house.shared.hash.clone());
     let mut targets: Vec<Vec<u8>> = Vec::new();
-    for root in ["/genres", "/series", "/users", "/streams", "/files", "/media", "/api-docs", ""] {
-        for end in [
-            "/..%2f",
-            "/..%2f..%2f..%2fetc%2fpasswd",
-            "/%2e%2e/%2e%2e/etc/passwd",
-            "/%2e%2e%2f",
-            "/../../etc/passwd",
-            "/..%5c..%5cetc",
-            "/..%252f",
-            "/%00",
-            "/%FF",
-            "/%C3%28",
-            "/%ED%A0%80",
-            "/%",
-            "/%2",
-            "/%zz",
-            "/a%00b",
-            "/%0d%0aX-Injected:%201",
-            "/;x",
-            "/*",
-            "/'",
-            "/%7Bid%7D",
-            "/%E2%80%AE",
-            "/null",
-            "/undefined",
-            "/00000000-0000-0000-0000-00000000000g",
-            "/-1",
-            "/9223372036854775808",
-        ] {
+    let roots = [
+        "/genres",
+        "/series",
+        "/users",
+        "/streams",
+        "/files",
+        "/media",
+        "/api-docs",
+        "",
+        "/v",
+        "/video/d",
+        "/videos/channel",
+        "/thumbnails",
+        "/channel/picture",
+        "/search",
+    ];
+    for root in roots {
+        for end in ENDS {
             targets.push(format!("{root}{end}").into_bytes());
         }
     }
@@ -53,6 +74,21 @@ async fn paths_that_climb_or_are_no_text_are_4xx() {
         format!("/files/urn:uuid:{file}"),
         format!("/x{}", "/a".repeat(4000)),
         format!("/genres/{}", "a".repeat(20_000)),
+        format!("/v/{hash}%00"),
+        format!("/v/{hash}.json"),
+        format!("/v/./{hash}"),
+        format!("/v/%2e%2e/v/{hash}"),
+        format!("/v//{hash}"),
+        format!("//v/{hash}"),
+        format!("/video/d/{hash}.mp4"),
+        format!("/video/d/..%2fd%2f{hash}"),
+        format!("/thumbnails/{hash}.jpg"),
+        format!("/videos/channel/{}", "a".repeat(20_000)),
+        "/search/nothing/walk".to_owned(),
+        "/search/ALL/walk".to_owned(),
+        "/search/all/%FF".to_owned(),
+        "/search/all/a%00b".to_owned(),
+        "/search/all/%ED%A0%80".to_owned(),
     ] {
         targets.push(path.into_bytes());
     }
@@ -63,8 +99,30 @@ async fn paths_that_climb_or_are_no_text_are_4xx() {
         assert!(matches!(raw.status, 400 | 404), "{what}: {}", raw.status);
         assert!(!raw.head.contains("x-injected"), "{what}: {}", raw.head);
     }
+    // The same where a GET is not what is asked for.
+    for (method, root) in [("DELETE", "/v"), ("DELETE", "/channel"), ("POST", "/upload/v"), ("DELETE", "/users")] {
+        for end in ENDS {
+            let what = format!("{method} {root}{end}");
+            let raw = house.asks(method, format!("{root}{end}")).await;
+            clear(&raw.answer(), &what);
+            assert!(matches!(raw.status, 400 | 404), "{what}: {}", raw.status);
+        }
+    }
+    // Whatever a search is for, it is text: it finds nothing here, or it is no text.
+    for end in ENDS {
+        let raw = house.target(format!("/search/all{end}")).await;
+        match raw.status {
+            200 => assert_eq!(raw.answer().response(200), json!([]), "{end}"),
+            status => {
+                clear(&raw.answer(), end);
+                assert!(matches!(status, 400 | 404), "{end}: {status}");
+            }
+        }
+    }
     // Not even HTTP: no envelope, but a 4xx.
-    for target in [&b"/genres/\xff"[..], b"/genres?q=\xff\xfe", b"/gen res", b"", b"genres", b"/a\0b", b"/a\x7fb"] {
+    for target in
+        [&b"/genres/\xff"[..], b"/genres?q=\xff\xfe", b"/v/\xff", b"/gen res", b"", b"genres", b"/a\0b", b"/a\x7fb"]
+    {
         let raw = house.target(target).await;
         assert!((400..500).contains(&raw.status), "{:?}: {}", String::from_utf8_lossy(target), raw.status);
     }

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::{TABLE, Things};
 use crate::support::{
     app::{Answer, App},
+    channels::tiny,
     people::People,
     stores::TestDb,
 };
@@ -18,7 +19,7 @@ async fn head_is_get_without_the_body() {
     let db = TestDb::create();
     let app = App::start(&db);
     let people = app.people().await;
-    let things = Things::make(&app, &people.owner).await;
+    let things = Things::make_all(&app, &people.owner).await;
     let rows = TABLE.iter().filter(|(method, ..)| *method == "GET");
     for (_, path, _, _) in rows {
         for caller in [Some(&people.owner), Some(&people.other), None] {
@@ -37,7 +38,7 @@ async fn head_is_get_without_the_body() {
     }
 }
 
-/// An answer of each kind: good, list, bytes, page, 400, 401, 403, 404, 405, 413, 415.
+/// An answer of each kind: good, list, bytes, page, 400, 401, 402, 403, 404, 405, 409, 413, 415; of both shapes.
 async fn one_of_each(app: &App, people: &People, things: &Things) -> Vec<(u16, Answer)> {
     let viewer = Some(&things.viewer);
     let (file, bad) = (format!("/media/{}", things.shown), things.fill("/genres/<genre>?x"));
@@ -57,6 +58,19 @@ async fn one_of_each(app: &App, people: &People, things: &Things) -> Vec<(u16, A
         (405, ask(Method::PUT, "/genres", viewer).await),
         (413, Answer::of(long).await),
         (415, Answer::of(app.request(Method::POST, "/users/login", None).body("x")).await),
+        (200, ask(Method::GET, &things.fill("/v/<hash>"), None).await),
+        (200, ask(Method::GET, "/videos/all", None).await),
+        (200, ask(Method::GET, &things.fill("/video/d/<hash>"), None).await),
+        (200, ask(Method::GET, &things.fill("/thumbnails/<hash>"), None).await),
+        (200, ask(Method::GET, &things.fill("/channel/picture/<channel name>"), None).await),
+        (400, ask(Method::POST, "/upload", None).await),
+        (400, ask(Method::GET, "/videos/all?limit=0", None).await),
+        (402, app.post_open("/sign_in", json!({"username": "nobody", "password": "wrong"})).await),
+        (403, ask(Method::DELETE, &things.fill("/v/<hash>"), Some(&people.other)).await),
+        (404, ask(Method::GET, "/v/nothing", None).await),
+        (405, ask(Method::PUT, "/videos/all", None).await),
+        (409, app.send(&things.viewer, &things.fill("<hash>"), tiny()).await),
+        (415, Answer::of(app.request(Method::POST, "/sign_in", None).body("x")).await),
     ]
 }
 
@@ -65,7 +79,7 @@ async fn every_answer_has_a_request_id_of_its_own_and_the_security_headers() {
     let db = TestDb::create();
     let app = App::start(&db);
     let people = app.people().await;
-    let things = Things::make(&app, &people.owner).await;
+    let things = Things::make_all(&app, &people.owner).await;
     let mut ids = BTreeSet::new();
     let answers = one_of_each(&app, &people, &things).await;
     let count = answers.len();
@@ -94,9 +108,10 @@ async fn every_origin_may_call_and_reads_the_headers_it_needs() {
     let db = TestDb::create();
     let app = App::start(&db);
     let people = app.people().await;
-    let things = Things::make(&app, &people.owner).await;
+    let things = Things::make_all(&app, &people.owner).await;
     let origin = "https://player.example";
-    for path in ["/series", &things.fill("/media/<shown>"), "/nothing", "/series?limit=0"] {
+    let (film, item) = (things.fill("/video/d/<hash>"), things.fill("/v/<hash>"));
+    for path in ["/series", &things.fill("/media/<shown>"), "/nothing", "/series?limit=0", &film, &item, "/v/nothing"] {
         for caller in [Some(&people.other), None] {
             let answer = Answer::of(app.request(Method::GET, path, caller).header("origin", origin)).await;
             assert_eq!(answer.header("access-control-allow-origin"), Some("*"), "{path} {}", answer.status);

@@ -9,17 +9,26 @@ use uuid::Uuid;
 use super::{TABLE, Things, description, signed_in_for};
 use crate::support::{
     app::{Answer, App},
+    shape::Shape,
     stores::TestDb,
 };
+
+/// A path of the description with `id`, and the names of things for its other variables.
+fn concrete(path: &str, id: &str) -> String {
+    let names = [("{hash}", "<hash>"), ("{name}", "<channel name>"), ("{kind}", "<kind>"), ("{query}", "<query>")];
+    names.into_iter().fold(path.replace("{id}", id), |path, (variable, name)| path.replace(variable, name))
+}
 
 #[actix_web::test]
 async fn the_router_and_the_description_agree_on_paths_and_methods() {
     let db = TestDb::create();
     let app = App::start(&db);
+    let owner = app.register().await;
+    let things = Things::make_all(&app, &owner).await;
     let all = ["GET", "POST", "PUT", "PATCH", "DELETE"];
     let mut refused = 0;
     for (path, documented) in description(&app).await {
-        let concrete = path.replace("{id}", &Uuid::now_v7().to_string());
+        let concrete = things.fill(&concrete(&path, &Uuid::now_v7().to_string()));
         let mut allowed: BTreeSet<String> = documented.clone();
         if documented.contains("GET") {
             allowed.insert("HEAD".to_owned());
@@ -32,7 +41,10 @@ async fn the_router_and_the_description_agree_on_paths_and_methods() {
                 continue;
             }
             assert_eq!(answer.status, 405, "{what}");
-            assert_eq!(answer.json()["response"], "Method Not Allowed", "{what}");
+            assert_eq!(answer.refusal(), "Method not allowed", "{what}");
+            if answer.shape() == Shape::Envelope {
+                assert_eq!(answer.json()["response"], "Method Not Allowed", "{what}");
+            }
             let named: BTreeSet<String> =
                 answer.header("allow").unwrap().split(',').map(|name| name.trim().to_owned()).collect();
             assert_eq!(named, allowed, "{what}");
@@ -47,10 +59,10 @@ async fn a_slash_at_the_end_changes_nothing() {
     let db = TestDb::create();
     let app = App::start(&db);
     let people = app.people().await;
-    let standing = Things::make(&app, &people.owner).await;
+    let standing = Things::make_all(&app, &people.owner).await;
     for row in TABLE {
         let (method, path, sent, statuses) = row;
-        let things = if *method == "GET" { None } else { Some(Things::make(&app, &people.owner).await) };
+        let things = if *method == "GET" { None } else { Some(Things::make_for(&app, &people.owner, row).await) };
         let things = things.as_ref().unwrap_or(&standing);
         let owner = signed_in_for(&app, &people.owner, path).await;
         let slashed = format!("{path}/");
@@ -65,21 +77,53 @@ async fn a_slash_at_the_end_changes_nothing() {
 }
 
 #[actix_web::test]
-async fn an_unknown_path_is_404_in_the_envelope() {
+async fn an_unknown_path_is_404_in_the_shape_of_its_contract() {
     let db = TestDb::create();
     let app = App::start(&db);
     let owner = app.register().await;
     let id = Uuid::now_v7();
     let deep = format!("/streams/{id}/episode/season/series/genre/streams");
     let below = format!("/genres/{id}/seasons");
-    for path in ["/", "/nothing", "/genre", "/genresx", "/genres/a/b/c", "/users/login/x", "/media", "/api-docs/x.exe"]
-        .into_iter()
-        .chain([&*deep, &*below])
-    {
+    let envelope = [
+        "/",
+        "/nothing",
+        "/genre",
+        "/genresx",
+        "/genres/a/b/c",
+        "/users/login/x",
+        "/media",
+        "/api-docs/x.exe",
+        "/vx",
+        "/channels/x",
+        &*deep,
+        &*below,
+    ];
+    let response = [
+        "/v",
+        "/v/abcdefg/x",
+        "/video/d",
+        "/video/e/abcdefg",
+        "/videos",
+        "/videos/nothing",
+        "/upload/v",
+        "/upload/v/abcdefg/x",
+        "/channel",
+        "/channel/picture/a/b",
+        "/thumbnails",
+        "/search",
+        "/search/all/a/b",
+        "/password",
+        "/sign_in/x",
+    ];
+    for path in envelope.into_iter().chain(response) {
         for method in [Method::GET, Method::POST, Method::DELETE] {
             for caller in [None, Some(&owner)] {
                 let answer = Answer::of(app.request(method.clone(), path, caller)).await;
-                let expected = json!({"status": 404, "response": "Not Found", "message": "No such path"});
+                let expected = if response.contains(&path) {
+                    json!({"response": "No such path"})
+                } else {
+                    json!({"status": 404, "response": "Not Found", "message": "No such path"})
+                };
                 assert_eq!((answer.status, answer.json()), (404, expected), "{method} {path}");
             }
         }
@@ -112,4 +156,38 @@ async fn an_id_that_is_not_there_is_404_and_a_malformed_one_400() {
         }
     }
     assert!(asked > 25, "only {asked} asked");
+}
+
+#[actix_web::test]
+async fn a_hash_path_or_a_channel_that_is_not_there_is_refused_in_the_words_of_its_route() {
+    let db = TestDb::create();
+    let app = App::start(&db);
+    let owner = app.register().await;
+    let mut asked = 0;
+    let variable = |path: &&String| path.contains("{hash}") || path.contains("{name}");
+    for (path, methods) in description(&app).await.iter().filter(|(path, _)| variable(path)) {
+        let expected = match path.as_str() {
+            "/video/d/{hash}" => (400, "no-video"),
+            "/thumbnails/{hash}" => (404, "no-thumbnails"),
+            path if path.contains("{name}") => (404, "channel"),
+            _ => (404, "video"),
+        };
+        // By its form it may be one, or it may not: that is no difference.
+        for name in ["0000000", "x", "ABCDEFG", "00000000", "%C3%A9tude", "%25", "null"] {
+            let concrete = path.replace("{hash}", name).replace("{name}", name);
+            for method in methods {
+                let request = app.request(method.parse().unwrap(), &concrete, Some(&owner));
+                let request = match (method.as_str(), path.ends_with("/reaction")) {
+                    ("PATCH", _) => request.json(&json!({})),
+                    ("PUT", true) => request.json(&json!({"reaction": "none"})),
+                    ("POST", _) => request.body("not looked at"),
+                    _ => request,
+                };
+                let answer = Answer::of(request).await;
+                assert_eq!((answer.status, answer.refusal()), (expected.0, json!(expected.1)), "{method} {concrete}");
+                asked += 1;
+            }
+        }
+    }
+    assert!(asked >= 7 * 10, "only {asked} asked");
 }

@@ -1,0 +1,198 @@
+//! How bytes become files: looked at, probed, stored with their rows.
+
+use std::path::PathBuf;
+
+use chrono::{SubsecRound as _, Utc};
+use diesel::PgConnection;
+
+use super::{Files, FilesError, error::unsupported};
+use crate::{
+    cache::Scope,
+    db::rows::file::FileRow,
+    domain::{
+        ids::UserId,
+        media::{FileState, MediaFacts, MediaType, StoredFile},
+    },
+    media::{
+        probe::{ProbeError, Probed},
+        sniff::{is_text_throughout, sniff},
+    },
+    storage::{Incoming, Received, StoreError},
+};
+
+/// Bytes that have come, and what was said about them.
+pub struct Arrival {
+    /// The bytes.
+    pub incoming: Incoming,
+    /// Whose they are.
+    pub owner_id: UserId,
+    /// As the client sent it, cleaned; never a path.
+    pub original_name: String,
+}
+
+/// A file that has come and was looked at, but is not stored yet. Dropped, its bytes go.
+pub struct Examined {
+    pub(super) received: Received,
+    pub(super) file: StoredFile,
+    media: MediaType,
+}
+
+impl Examined {
+    /// What its bytes are.
+    #[must_use]
+    pub const fn media(&self) -> MediaType {
+        self.media
+    }
+
+    /// What will be known of it.
+    #[must_use]
+    pub const fn file(&self) -> &StoredFile {
+        &self.file
+    }
+
+    /// Where its bytes lie now.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        self.received.path()
+    }
+}
+
+/// Bytes that were made here.
+#[derive(Debug)]
+pub struct Made {
+    /// Whose they are.
+    pub owner_id: UserId,
+    /// What they are called.
+    pub name: String,
+    /// What they are.
+    pub media: MediaType,
+    /// What is known of them.
+    pub facts: MediaFacts,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// Why a transaction around the rows of files ends without them.
+#[derive(Debug)]
+pub enum Stop<R> {
+    /// Who attaches them refuses.
+    Refused(R),
+    /// The owner would own too much.
+    OverQuota,
+    /// The database failed.
+    Failed(diesel::result::Error),
+}
+
+impl<R> From<diesel::result::Error> for Stop<R> {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Why files were not kept.
+#[derive(Debug)]
+pub enum NotKept<R> {
+    /// Who attaches them refused.
+    Refused(R),
+    /// Files, or the stores.
+    Files(FilesError),
+}
+
+impl Files {
+    /// Makes a file of what has come: looks at it, probes it, stores it. Refused bytes go.
+    ///
+    /// # Errors
+    /// [`FilesError::Unsupported`], [`FilesError::OverQuota`], the probe's, the store's, the database's.
+    pub async fn accept(&self, arrival: Arrival) -> Result<StoredFile, FilesError> {
+        let examined = self.examine(arrival).await?;
+        let row =
+            self.keep(vec![examined], Vec::new(), |_, rows| rows.into_iter().next().ok_or(Stop::Refused(()))).await;
+        row.map(StoredFile::from).map_err(|refused| match refused {
+            NotKept::Refused(()) => FilesError::Died,
+            NotKept::Files(error) => error,
+        })
+    }
+
+    /// Looks at what has come: sniffs and probes it. Refused bytes go.
+    ///
+    /// # Errors
+    /// [`FilesError::Unsupported`], the probe's, the store's.
+    pub async fn examine(&self, arrival: Arrival) -> Result<Examined, FilesError> {
+        let Arrival { incoming, owner_id, original_name } = arrival;
+        let media = sniff(incoming.head()).ok_or_else(|| unsupported("unknown type"))?;
+        let received = incoming.finish().await?;
+        let probed = self.probe(&received, media).await?;
+        let about = About { owner_id, name: original_name, media, probed };
+        Ok(examined(received, about))
+    }
+
+    /// Takes in bytes that were made here.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn make(&self, made: Made) -> Result<Examined, FilesError> {
+        let Made { owner_id, name, media, facts, bytes } = made;
+        let mut incoming = self.store.receive(self.limit).await?;
+        incoming.write(&bytes).await?;
+        let about = About { owner_id, name, media, probed: Probed { kind: media.kind(), facts } };
+        Ok(examined(incoming.finish().await?, about))
+    }
+
+    /// Stores files and their rows, and in the same transaction does `attach` with the rows in their
+    /// order: all of it, or nothing. When this returns, `scopes` have moved on; they do also where the
+    /// caller goes away, or the database's answer comes late.
+    ///
+    /// # Errors
+    /// See [`NotKept`].
+    pub async fn keep<T, R, F>(&self, files: Vec<Examined>, scopes: Vec<Scope>, attach: F) -> Result<T, NotKept<R>>
+    where
+        T: Send + 'static,
+        R: Send + 'static,
+        F: FnOnce(&mut PgConnection, Vec<FileRow>) -> Result<T, Stop<R>> + Send + 'static,
+    {
+        let keeper = self.clone();
+        let kept = tokio::spawn(async move { keeper.store_with_rows(files, scopes, attach).await }).await;
+        kept.unwrap_or(Err(NotKept::Files(FilesError::Died)))
+    }
+
+    async fn probe(&self, received: &Received, kind: MediaType) -> Result<Probed, FilesError> {
+        if kind.demuxers().is_none() {
+            let path = received.path();
+            let check = move || std::fs::File::open(path).and_then(|mut file| is_text_throughout(&mut file));
+            let text = tokio::task::spawn_blocking(check).await.map_err(|_| FilesError::Died)?;
+            if !text.map_err(|error| FilesError::Store(StoreError::Disk(error)))? {
+                return Err(unsupported("not text throughout, or too long for subtitles"));
+            }
+        }
+        self.prober.probe(&received.path(), kind).await.map_err(|error| match error {
+            ProbeError::NotMedia | ProbeError::Malformed(_) | ProbeError::Timeout => unsupported(&error.to_string()),
+            ProbeError::Unavailable(_) | ProbeError::Fault(_) => FilesError::Probe(error),
+        })
+    }
+}
+
+struct About {
+    owner_id: UserId,
+    name: String,
+    media: MediaType,
+    probed: Probed,
+}
+
+fn examined(received: Received, about: About) -> Examined {
+    let About { owner_id, name, media, probed } = about;
+    let now = Utc::now().trunc_subsecs(6);
+    let file = StoredFile {
+        id: received.id(),
+        original_name: name,
+        kind: probed.kind,
+        mime_type: media.mime_as(probed.kind).to_owned(),
+        size: received.size(),
+        sha256: received.sha256().to_owned(),
+        owner_id: Some(owner_id),
+        state: FileState::Ready,
+        facts: probed.facts,
+        created_at: now,
+        updated_at: now,
+    };
+    Examined { received, file, media }
+}
