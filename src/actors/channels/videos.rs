@@ -49,7 +49,7 @@ impl Channels {
     /// The database's.
     pub async fn newest(&self, window: Window, shape: ShapeVideos) -> Result<Bytes, ChannelsError> {
         let load = async {
-            let rows: Result<_, ChannelsError> = self.db.run(move |conn| Ok(videos::newest(conn, window)?)).await;
+            let rows: Result<_, ChannelsError> = self.db.run(move |conn| Ok(videos::newest(conn, None, window)?)).await;
             Ok(shape(&rows?.into_iter().map(Video::from).collect::<Vec<_>>()))
         };
         let key = format!("channels:videos?page={}&limit={}", window.page, window.limit);
@@ -68,7 +68,7 @@ impl Channels {
                 .db
                 .run(move |conn| {
                     let channel = channels::by_name(conn, &name)?.ok_or(ChannelsError::NoChannel)?;
-                    Ok(videos::newest_of(conn, channel.user_id, window)?)
+                    Ok(videos::newest(conn, Some(channel.user_id), window)?)
                 })
                 .await;
             Ok(shape(&rows?.into_iter().map(Video::from).collect::<Vec<_>>()))

@@ -98,35 +98,23 @@ pub fn shown(conn: &mut PgConnection, hash: &str) -> QueryResult<Option<ShownVid
         .optional()
 }
 
-/// Uploaded videos, newest first.
+/// Uploaded videos, of all channels or of one, newest first.
 ///
 /// # Errors
 /// Diesel's.
-pub fn newest(conn: &mut PgConnection, window: Window) -> QueryResult<Vec<ShownVideoRow>> {
-    videos::table
+pub fn newest(conn: &mut PgConnection, channel: Option<Uuid>, window: Window) -> QueryResult<Vec<ShownVideoRow>> {
+    let mut uploaded = videos::table
         .inner_join(channels::table)
         .filter(videos::uploaded_at.is_not_null())
         .order((videos::uploaded_at.desc(), videos::id.desc()))
         .limit(window.limit.into())
         .offset(window.offset())
         .select(SHOWN)
-        .load(conn)
-}
-
-/// Uploaded videos of a channel, newest first.
-///
-/// # Errors
-/// Diesel's.
-pub fn newest_of(conn: &mut PgConnection, channel: Uuid, window: Window) -> QueryResult<Vec<ShownVideoRow>> {
-    videos::table
-        .inner_join(channels::table)
-        .filter(videos::channel_id.eq(channel))
-        .filter(videos::uploaded_at.is_not_null())
-        .order((videos::uploaded_at.desc(), videos::id.desc()))
-        .limit(window.limit.into())
-        .offset(window.offset())
-        .select(SHOWN)
-        .load(conn)
+        .into_boxed();
+    if let Some(channel) = channel {
+        uploaded = uploaded.filter(videos::channel_id.eq(channel));
+    }
+    uploaded.load(conn)
 }
 
 /// Changes a video.
