@@ -7,10 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use diesel::{
-    Connection as _, PgConnection, QueryableByName, RunQueryDsl as _, result::Error as DieselError, sql_query,
-    sql_types::BigInt,
-};
+use diesel::{Connection as _, PgConnection, RunQueryDsl as _, result::Error as DieselError, sql_query};
 use playhouse::{
     db::migrations::{self, MigrationError},
     domain::text::Email,
@@ -24,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::support::{
     app::eventually,
     smtp::{Mood, Smtp},
-    stores::{Stores, TestDb},
+    stores::{Stores, TestDb, count},
 };
 
 const LONG: Duration = Duration::from_mins(1);
@@ -88,16 +85,6 @@ fn start(url: &SecretString, handlers: Handlers) -> Jobs {
 
 fn add(conn: &mut PgConnection, number: u32) {
     jobs::add(conn, &Mark { number }).expect("a job is added");
-}
-
-#[derive(QueryableByName)]
-struct Count {
-    #[diesel(sql_type = BigInt)]
-    count: i64,
-}
-
-fn count(conn: &mut PgConnection, of: &str) -> i64 {
-    sql_query(format!("SELECT count(*) AS count FROM {of}")).get_result::<Count>(conn).unwrap().count
 }
 
 const QUEUE: &str = "graphile_worker._private_jobs";

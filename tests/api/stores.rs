@@ -2,20 +2,10 @@
 
 use std::time::Duration;
 
-use diesel::{Connection as _, PgConnection, QueryableByName, RunQueryDsl as _, sql_query, sql_types::BigInt};
+use diesel::{Connection as _, PgConnection, RunQueryDsl as _, sql_query};
 use secrecy::ExposeSecret as _;
 
-use crate::support::stores::{Stores, TestDb};
-
-#[derive(QueryableByName)]
-struct Count {
-    #[diesel(sql_type = BigInt)]
-    count: i64,
-}
-
-fn count(conn: &mut PgConnection, of: &str) -> i64 {
-    sql_query(format!("SELECT count(*) AS count FROM {of}")).get_result::<Count>(conn).unwrap().count
-}
+use crate::support::stores::{Stores, TestDb, count};
 
 #[test]
 fn each_test_has_the_schema_and_none_of_the_others_rows() {

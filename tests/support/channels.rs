@@ -3,7 +3,6 @@
 use std::{process::Stdio, sync::LazyLock};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use diesel::{PgConnection, QueryableByName, RunQueryDsl as _, sql_query, sql_types::BigInt};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -46,17 +45,6 @@ pub fn picture_facts(bytes: &[u8]) -> String {
 pub fn claims(token: &str) -> Value {
     let payload = token.split('.').nth(1).expect("three parts");
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).expect("base64")).expect("JSON")
-}
-
-#[derive(QueryableByName)]
-struct Count {
-    #[diesel(sql_type = BigInt)]
-    count: i64,
-}
-
-/// How many rows there are: `of` is a table, and a condition where there is one.
-pub fn count(conn: &mut PgConnection, of: &str) -> i64 {
-    sql_query(format!("SELECT count(*) AS count FROM {of}")).get_result::<Count>(conn).expect("a count").count
 }
 
 /// A body for `POST /sign_up` that is right.

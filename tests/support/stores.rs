@@ -12,7 +12,10 @@ use std::{
     },
 };
 
-use diesel::{Connection as _, PgConnection, connection::SimpleConnection as _};
+use diesel::{
+    Connection as _, PgConnection, QueryableByName, RunQueryDsl as _, connection::SimpleConnection as _, sql_query,
+    sql_types::BigInt,
+};
 use playhouse::{
     db::migrations,
     services::{Cancel, Durability, Home, Postgres, PostgresPlan, Redis, RedisPlan},
@@ -257,4 +260,15 @@ fn children(parent: i32) -> Vec<i32> {
 fn processes() -> impl Iterator<Item = i32> {
     let listed = fs::read_dir("/proc").expect("/proc is there").flatten();
     listed.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+#[derive(QueryableByName)]
+struct Count {
+    #[diesel(sql_type = BigInt)]
+    count: i64,
+}
+
+/// How many rows there are: `of` is a table, and a condition where there is one.
+pub fn count(conn: &mut PgConnection, of: &str) -> i64 {
+    sql_query(format!("SELECT count(*) AS count FROM {of}")).get_result::<Count>(conn).expect("a count").count
 }

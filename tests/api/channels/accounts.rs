@@ -10,9 +10,9 @@ use crate::{
     accounts::patient,
     support::{
         app::{Answer, App},
-        channels::{count, signing_up},
+        channels::signing_up,
         people::PASSWORD,
-        stores::TestDb,
+        stores::{TestDb, count},
     },
 };
 

@@ -14,12 +14,12 @@ use serde_json::{Value, json};
 
 use crate::support::{
     app::{App, Plan, eventually},
-    channels::{count, tiny},
+    channels::tiny,
     load::my_turn,
     media::{padded, png},
     media_folder::{agreed, look},
     people::Person,
-    stores::TestDb,
+    stores::{TestDb, count},
 };
 
 /// A node that died is noticed soon.

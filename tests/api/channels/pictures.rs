@@ -7,10 +7,10 @@ use serde_json::json;
 
 use crate::support::{
     app::{App, Plan, eventually},
-    channels::{count, picture_facts, tiny},
+    channels::{picture_facts, tiny},
     media::{VTT, ffmpeg, noise, png},
     media_folder::{agreed, look},
-    stores::TestDb,
+    stores::{TestDb, count},
 };
 
 #[actix_web::test]

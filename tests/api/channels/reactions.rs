@@ -5,7 +5,12 @@ use serde_json::{Value, json};
 
 use crate::{
     accounts::patient,
-    support::{app::App, channels::count, load::my_turn, people::Person, stores::TestDb},
+    support::{
+        app::App,
+        load::my_turn,
+        people::Person,
+        stores::{TestDb, count},
+    },
 };
 
 fn counts(likes: i64, dislikes: i64) -> Value {

@@ -9,11 +9,11 @@ use crate::{
     accounts::patient,
     support::{
         app::{Answer, App, eventually},
-        channels::{count, tiny},
+        channels::tiny,
         media::png,
         media_folder::{agreed, look},
         people::Person,
-        stores::TestDb,
+        stores::{TestDb, count},
     },
 };
 

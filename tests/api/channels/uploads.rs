@@ -10,11 +10,11 @@ use crate::{
     accounts::patient,
     support::{
         app::{App, Plan},
-        channels::{count, picture_facts, tiny, video},
+        channels::{picture_facts, tiny, video},
         media::{VTT, ffmpeg, padded, png, sha256, temporary},
         media_folder::agreed,
         people::Person,
-        stores::TestDb,
+        stores::{TestDb, count},
     },
 };
 
