@@ -106,6 +106,7 @@ pub struct HttpSettings {
     pub upload_idle_timeout_ms: u64,
     pub keep_alive_seconds: u64,
     pub stalled_reader_seconds: u32,
+    pub unsent_bytes: u32,
     pub shutdown_seconds: u64,
     pub json_limit_bytes: usize,
     pub trusted_proxies: Vec<IpAddr>,
@@ -369,6 +370,11 @@ impl Settings {
                 "lies between 4096 and 4194304",
             ),
             ("media.tool_parallel", self.media.tool_parallel >= 1, "is 1 at least"),
+            (
+                "http.unsent_bytes",
+                (16 * 1024..=16 * 1024 * 1024).contains(&self.http.unsent_bytes),
+                "lies between 16384 and 16777216",
+            ),
             ("http.json_limit_bytes", self.http.json_limit_bytes >= 1024, "is 1024 at least"),
         ];
         match rules.into_iter().chain(self.jobs.rules()).chain(self.mail.rules()).find(|(_, holds, _)| !holds) {

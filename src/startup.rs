@@ -9,6 +9,7 @@ use actix_web::{
     dev::Server as ActixServer,
     http::{Method, header},
     middleware::from_fn,
+    rt::net::TcpStream,
 };
 
 use crate::{
@@ -23,7 +24,7 @@ use crate::{
     },
     cache::Cache,
     db::{Db, DbError},
-    http::{self, House, State, drain::Drain, edge},
+    http::{self, House, State, connection::ReaderLimits, drain::Drain, edge},
     jobs::{Failure, Handlers, Jobs, JobsError},
     mail::{MailAddressError, MailError, Mailer},
     media::{frame::Framer, probe::Prober, tool::Tools},
@@ -205,7 +206,7 @@ fn listen(house: House, drain: Drain, behind: Behind) -> Result<Server, StartErr
     let http = house.settings.http.clone();
     let address = http.bind;
     let limit = Duration::from_secs(http.shutdown_seconds);
-    let stalled = http.stalled_reader_seconds.saturating_mul(1000);
+    let limits = ReaderLimits::new(&http);
     let app = move || {
         App::new()
             .app_data(State::of_worker(&house))
@@ -223,11 +224,8 @@ fn listen(house: House, drain: Drain, behind: Behind) -> Result<Server, StartErr
         .disable_signals()
         .tcp_nodelay(true)
         .on_connect(move |connection, _| {
-            if let Some(stream) = connection.downcast_ref::<actix_web::rt::net::TcpStream>() {
-                // Ends a connection whose peer takes nothing for so long, also at a closed window.
-                if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(stream, stalled) {
-                    tracing::debug!(%error, "no limit for stalled readers");
-                }
+            if let Some(stream) = connection.downcast_ref::<TcpStream>() {
+                limits.set(stream);
             }
         });
     let bound = |cause| StartError::Bind { address, cause };

@@ -4,6 +4,7 @@
 pub mod access;
 pub mod body;
 pub mod channels;
+pub mod connection;
 pub mod contract;
 pub mod drain;
 pub mod edge;

@@ -39,6 +39,7 @@ fn a_wrong_setting_is_named_in_one_line() {
         ("PLAYHOUSE_HTTP__BIND", "nowhere", "http.bind"),
         ("PLAYHOUSE_AUTH__TOKEN_SECRET", "short", "auth.token_secret"),
         ("PLAYHOUSE_AUTH__LEEWAY_SECONDS", "6", "auth.leeway_seconds"),
+        ("PLAYHOUSE_HTTP__UNSENT_BYTES", "16383", "http.unsent_bytes"),
         ("PLAYHOUSE_HTTP__PROT", "1", "prot"),
         ("PLAYHOUSE_AUTH__REGISTRATION_ROLES", "owner", "auth.registration_roles"),
     ] {

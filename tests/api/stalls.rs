@@ -9,8 +9,8 @@ use tokio::{
 };
 
 use crate::support::{
-    app::{Answer, App, Plan, eventually},
-    load::{memory, my_turn, raise_descriptors, sockets, timed},
+    app::{App, Plan, eventually},
+    load::{HealthWatch, memory, my_turn, raise_descriptors, sockets, unread},
     media::{mp4, padded},
     media_folder::{agreed, put},
     people::Person,
@@ -21,18 +21,17 @@ use crate::support::{
 const CLIENTS: usize = 500;
 const MEGABYTE: u64 = 1024 * 1024;
 
-/// Health answers within 100 ms: most of the time here, where other tests run on the same processors.
-async fn health_is_quick(app: &App) {
-    let mut times = Vec::new();
-    for _ in 0..21 {
-        // A connection of its own each time: new ones must be taken too.
-        let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).build().expect("a client");
-        let (answer, took) = timed(Answer::of(client.get(app.url("/healthz")))).await;
-        assert_eq!(answer.status, 200);
-        times.push(took);
-    }
-    times.sort_unstable();
-    assert!(times[10] < Duration::from_millis(100), "{times:?}");
+/// Health answers within 100 ms while `work` goes on and for a while after. A tenth of the answers may take longer
+/// here, where the server is not optimised and other tests run on the same processors.
+async fn health_is_quick_while<T>(app: &App, work: impl Future<Output = T>) -> T {
+    let watch = HealthWatch::start(app.address());
+    let done = work.await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let times = watch.end();
+    let late = times.iter().filter(|took| **took > Duration::from_millis(100)).count();
+    assert!(times.len() > 5 && late <= (times.len() / 10).max(2), "{times:?}");
+    assert!(times.iter().all(|took| *took < Duration::from_secs(2)), "{times:?}");
+    done
 }
 
 /// That many connections with the same bytes sent on each.
@@ -61,7 +60,6 @@ async fn clients_that_stop_sending_are_sent_away_and_disturb_nobody() {
         .with("PLAYHOUSE_HTTP__UPLOAD_IDLE_TIMEOUT_MS", "4000");
     let app = plan.start();
     let owner = app.register().await;
-    health_is_quick(&app).await;
     let (before, held) = (memory(app.pid(), "VmRSS"), sockets(app.pid()));
     let json =
         "POST /users/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{";
@@ -72,8 +70,7 @@ async fn clients_that_stop_sending_are_sent_away_and_disturb_nobody() {
         (json.as_bytes(), [Some(408), Some(408)]),
         (&upload, [Some(408), Some(408)]),
     ] {
-        let streams = stalled(&app, beginning).await;
-        health_is_quick(&app).await;
+        let streams = health_is_quick_while(&app, stalled(&app, beginning)).await;
         let said = statuses(streams).await;
         assert!(said.iter().all(|status| expected.contains(status)), "{said:?}");
     }
@@ -105,11 +102,17 @@ async fn clients_that_stop_reading_are_disconnected_and_disturb_nobody() {
     let id = put(app.media_dir(), &mut db.connect(), "video/mp4", &film);
     assert_eq!(app.get(&format!("/media/{id}"), &owner).await.bytes.len(), film.len());
     let (before, held) = (memory(app.pid(), "VmRSS"), sockets(app.pid()));
-    let streams = join_all((0..CLIENTS).map(|_| asks_and_does_not_read(&app, &owner, &id))).await;
-    // They read nothing, but the server has begun to answer all of them.
-    let begun = join_all(streams.iter().map(async |stream| stream.peek(&mut [0]).await)).await;
-    assert!(begun.iter().all(|begun| matches!(begun, Ok(1))), "{begun:?}");
-    health_is_quick(&app).await;
+    let rush = async {
+        let streams = join_all((0..CLIENTS).map(|_| asks_and_does_not_read(&app, &owner, &id))).await;
+        // They read nothing, but the server has begun to answer all of them.
+        let begun = join_all(streams.iter().map(async |stream| stream.peek(&mut [0]).await)).await;
+        assert!(begun.iter().all(|begun| matches!(begun, Ok(1))), "{begun:?}");
+        streams
+    };
+    let streams = health_is_quick_while(&app, rush).await;
+    let held_back = unread(app.address());
+    assert!(held_back.len() >= CLIENTS, "{} connections", held_back.len());
+    assert!(held_back.iter().all(|bytes| *bytes < MEGABYTE / 4), "{held_back:?}");
     let freed = eventually(Duration::from_secs(40), || async { sockets(app.pid()) < held + 20 }).await;
     assert!(freed, "{} sockets of {held}: stalled readers stay", sockets(app.pid()));
     let more = memory(app.pid(), "VmHWM").saturating_sub(before) / MEGABYTE;

@@ -2,6 +2,10 @@
 
 use std::{
     fs,
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    thread::{JoinHandle, spawn},
     time::{Duration, Instant},
 };
 
@@ -47,4 +51,54 @@ pub async fn timed<F: Future>(work: F) -> (F::Output, Duration) {
     let begin = Instant::now();
     let output = work.await;
     (output, begin.elapsed())
+}
+
+/// Asks for `/healthz` every 20 ms, on a thread of its own: what the test itself does delays no question.
+pub struct HealthWatch {
+    end: Sender<()>,
+    asking: JoinHandle<Vec<Duration>>,
+}
+
+impl HealthWatch {
+    /// Starts to ask the server at `address`, each time on a new connection.
+    pub fn start(address: &str) -> Self {
+        let address = address.parse().expect("an address");
+        let (end, ended) = channel();
+        Self { end, asking: spawn(move || ask_until(address, &ended)) }
+    }
+
+    /// How long each answer took.
+    pub fn end(self) -> Vec<Duration> {
+        self.end.send(()).expect("it asks until now");
+        self.asking.join().expect("every answer came")
+    }
+}
+
+fn ask_until(address: SocketAddr, ended: &Receiver<()>) -> Vec<Duration> {
+    let mut times = Vec::new();
+    while matches!(ended.recv_timeout(Duration::from_millis(20)), Err(RecvTimeoutError::Timeout)) {
+        let begin = Instant::now();
+        let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(10)).expect("a connection");
+        stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a limit");
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").expect("the request");
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).expect("an answer");
+        times.push(begin.elapsed());
+        assert_eq!(&status, b"HTTP/1.1 200");
+    }
+    times
+}
+
+/// Bytes that the kernel holds for each established connection of the server at `address`, which listens on IPv4.
+pub fn unread(address: &str) -> Vec<u64> {
+    let address: SocketAddr = address.parse().expect("an address");
+    let port = format!(":{:04X}", address.port());
+    let table = fs::read_to_string("/proc/net/tcp").expect("the kernel's table");
+    let rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let ours = rows.filter(|row| row[1].ends_with(&port) && row[3] == "01");
+    ours.map(|row| {
+        let (to_send, _) = row[4].split_once(':').expect("two queues");
+        u64::from_str_radix(to_send, 16).expect("a number")
+    })
+    .collect()
 }

@@ -1,4 +1,5 @@
-//! A part of a file as a response body: one chunk a poll, so a slow reader holds no memory.
+//! A part of a file as a response body: one chunk a poll, so a slow reader holds no memory; and a pause
+//! after a few, so a fast one does not hold the thread.
 
 use std::{
     io,
@@ -17,6 +18,10 @@ use tokio::task::JoinHandle;
 
 use crate::storage::{FileBytes, Read};
 
+/// Chunks that a body gives before whatever else waits for the thread has its turn. Fewer cost throughput; with
+/// more, hundreds of readers who take all they can get keep each other and everyone else waiting.
+const CHUNKS_A_TURN: u8 = 2;
+
 /// The bytes of `part`.
 pub(super) struct FileBody {
     bytes: FileBytes,
@@ -25,12 +30,14 @@ pub(super) struct FileBody {
     chunk: usize,
     reading: Option<JoinHandle<io::Result<Bytes>>>,
     served: Arc<AtomicU64>,
+    /// Chunks since the last pause.
+    given: u8,
 }
 
 impl FileBody {
     pub(super) fn new(bytes: FileBytes, part: Range<u64>, chunk: usize, served: Arc<AtomicU64>) -> Self {
         let length = part.end.saturating_sub(part.start);
-        Self { bytes, part, length, chunk, reading: None, served }
+        Self { bytes, part, length, chunk, reading: None, served, given: 0 }
     }
 
     fn deliver(&mut self, chunk: Bytes) -> Bytes {
@@ -38,6 +45,28 @@ impl FileBody {
         self.part.start = self.part.start.saturating_add(count);
         self.served.fetch_add(count, Ordering::Relaxed);
         chunk
+    }
+
+    const fn left(&self) -> u64 {
+        self.part.end.saturating_sub(self.part.start)
+    }
+
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        if let Some(task) = &mut self.reading {
+            let result = ready!(Pin::new(task).poll(cx));
+            self.reading = None;
+            let result = result.unwrap_or_else(|error| Err(io::Error::other(error)));
+            return Poll::Ready(result.map(|chunk| self.deliver(chunk)));
+        }
+        let most = usize::try_from(self.left()).map_or(self.chunk, |left| left.min(self.chunk));
+        match self.bytes.read(self.part.start, most) {
+            Ok(Read::Done(chunk)) => Poll::Ready(Ok(self.deliver(chunk))),
+            Ok(Read::Reading(task)) => {
+                self.reading = Some(task);
+                self.poll_chunk(cx)
+            }
+            Err(error) => Poll::Ready(Err(error)),
+        }
     }
 }
 
@@ -50,25 +79,17 @@ impl MessageBody for FileBody {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         let this = self.get_mut();
-        if let Some(task) = &mut this.reading {
-            let result = ready!(Pin::new(task).poll(cx));
-            this.reading = None;
-            let result = result.unwrap_or_else(|error| Err(io::Error::other(error)));
-            return Poll::Ready(Some(result.map(|chunk| this.deliver(chunk))));
-        }
-        let left = this.part.end.saturating_sub(this.part.start);
-        if left == 0 {
+        if this.left() == 0 {
             return Poll::Ready(None);
         }
-        let most = usize::try_from(left).map_or(this.chunk, |left| left.min(this.chunk));
-        match this.bytes.read(this.part.start, most) {
-            Ok(Read::Done(chunk)) => Poll::Ready(Some(Ok(this.deliver(chunk)))),
-            Ok(Read::Reading(task)) => {
-                this.reading = Some(task);
-                Pin::new(this).poll_next(cx)
-            }
-            Err(error) => Poll::Ready(Some(Err(error))),
+        if this.given >= CHUNKS_A_TURN {
+            this.given = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
+        let polled = this.poll_chunk(cx);
+        this.given = if polled.is_ready() { this.given.saturating_add(1) } else { 0 };
+        polled.map(Some)
     }
 }
 

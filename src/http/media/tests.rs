@@ -2,11 +2,14 @@
 
 use std::{
     fs::File,
+    pin::pin,
     sync::atomic::Ordering,
+    task::Context,
     time::{Duration, SystemTime},
 };
 
 use actix_web::{App, HttpServer, web};
+use futures_util::{StreamExt as _, stream};
 use reqwest::{Client, Method, Response, header::HeaderMap};
 
 use super::*;
@@ -20,7 +23,8 @@ struct House {
     folder: Folder,
 }
 
-async fn serve(content: &[u8], sparse: u64) -> House {
+/// The content as a stored file, with a hole to `sparse` bytes.
+async fn stored(content: &[u8], sparse: u64) -> (Folder, FileBytes) {
     let folder = Folder::new();
     let store = Store::open(&folder.0).unwrap();
     let mut incoming = store.receive(u64::MAX).await.unwrap();
@@ -34,6 +38,11 @@ async fn serve(content: &[u8], sparse: u64) -> House {
     let id = received.id();
     received.commit().await.unwrap().keep().await.unwrap();
     let bytes = store.read(id).await.unwrap();
+    (folder, bytes)
+}
+
+async fn serve(content: &[u8], sparse: u64) -> House {
+    let (folder, bytes) = stored(content, sparse).await;
     let count = Arc::new(AtomicU64::new(0));
     let counter = Arc::clone(&count);
     let server = HttpServer::new(move || {
@@ -98,6 +107,27 @@ async fn ranges_hold_exactly_the_bytes_of_the_file() {
     let several = house.ask(Method::GET, &[("Range", "bytes=0-1,3-4")]).await;
     assert_eq!(several.status(), 200);
     assert!(several.bytes().await.unwrap() == content);
+}
+
+#[actix_web::test]
+async fn a_body_gives_others_the_thread_after_two_chunks() {
+    let content = pattern(2 * 1024 * 1024);
+    let (_folder, bytes) = stored(&content, 0).await;
+    let mut body = pin!(FileBody::new(bytes, 0..2 * 1024 * 1024, 131_072, Arc::default()));
+    let (mut given, mut in_a_row, mut longest) = (Vec::new(), 0, 0);
+    let next = |cx: &mut Context<'_>| {
+        let polled = body.as_mut().poll_next(cx);
+        in_a_row = if polled.is_ready() { in_a_row + 1 } else { 0 };
+        longest = longest.max(in_a_row);
+        polled
+    };
+    let mut chunks = stream::poll_fn(next);
+    while let Some(chunk) = chunks.next().await {
+        given.extend_from_slice(&chunk.unwrap());
+    }
+    assert!(given == content);
+    // And the word that there is no more.
+    assert!(longest <= 3, "{longest} chunks in a row");
 }
 
 #[actix_web::test]

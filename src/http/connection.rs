@@ -1,0 +1,34 @@
+//! What a connection may cost whose peer does not read: set once, when it is taken. Knows no request.
+
+use actix_web::rt::net::TcpStream;
+use socket2::SockRef;
+
+use crate::settings::HttpSettings;
+
+/// Limits of the kernel's for readers.
+#[derive(Debug, Clone, Copy)]
+pub struct ReaderLimits {
+    stalled_ms: u32,
+    unsent_bytes: u32,
+}
+
+impl ReaderLimits {
+    /// As `http.stalled_reader_seconds` and `http.unsent_bytes` say.
+    #[must_use]
+    pub const fn new(http: &HttpSettings) -> Self {
+        Self { stalled_ms: http.stalled_reader_seconds.saturating_mul(1000), unsent_bytes: http.unsent_bytes }
+    }
+
+    /// Sets them for `stream`. Where the kernel refuses one, the connection serves without it.
+    pub fn set(self, stream: &TcpStream) {
+        // Ends a connection whose peer takes nothing for so long, also at a closed window.
+        if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(stream, self.stalled_ms) {
+            tracing::debug!(%error, "no limit for stalled readers");
+        }
+        // A send buffer may hold megabytes, and a worker that fills hundreds of them serves nobody else meanwhile.
+        // Not SO_SNDBUF: that would also bound what is on its way, and so the speed of readers far away.
+        if let Err(error) = SockRef::from(stream).set_tcp_notsent_lowat(self.unsent_bytes) {
+            tracing::debug!(%error, "no limit for what waits to be sent");
+        }
+    }
+}
