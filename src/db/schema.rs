@@ -72,10 +72,25 @@ diesel::table! {
 }
 
 diesel::table! {
+    last_views (title, viewer_id) {
+        title -> Text,
+        viewer_id -> Uuid,
+        viewed_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     password_resets (digest) {
         digest -> Bytea,
         user_id -> Uuid,
         expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    posters (file_id) {
+        file_id -> Uuid,
+        poster_id -> Uuid,
     }
 }
 
@@ -115,11 +130,15 @@ diesel::table! {
 diesel::table! {
     streams (id) {
         id -> Uuid,
-        user_id -> Uuid,
-        episode_id -> Uuid,
+        user_id -> Nullable<Uuid>,
+        episode_id -> Nullable<Uuid>,
         position_seconds -> Float8,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        file_id -> Nullable<Uuid>,
+        state -> Text,
+        watched_ms -> Int8,
+        beat_at -> Timestamptz,
     }
 }
 
@@ -167,6 +186,32 @@ diesel::table! {
 }
 
 diesel::table! {
+    view_counts (kind, title, grain, begins_at) {
+        kind -> Text,
+        title -> Text,
+        grain -> Text,
+        begins_at -> Timestamptz,
+        views -> Int8,
+        watched_ms -> Int8,
+        changed_in -> Int8,
+    }
+}
+
+diesel::table! {
+    views (stream_id) {
+        stream_id -> Uuid,
+        viewer_id -> Uuid,
+        title -> Text,
+        file -> Nullable<Text>,
+        episode -> Nullable<Text>,
+        series -> Nullable<Text>,
+        video -> Nullable<Text>,
+        viewed_at -> Timestamptz,
+        changed_in -> Int8,
+    }
+}
+
+diesel::table! {
     vocabulary (word) {
         word -> Text,
     }
@@ -189,7 +234,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     genres,
     genres_series,
     installation,
+    last_views,
     password_resets,
+    posters,
     reactions,
     seasons,
     series,
@@ -197,5 +244,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     token_families,
     users,
     videos,
+    view_counts,
+    views,
     vocabulary,
 );

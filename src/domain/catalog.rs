@@ -1,11 +1,11 @@
-//! The catalogue: genres, series, seasons, episodes, and streams (viewings of episodes).
+//! The catalogue: genres, series, seasons and episodes.
 //! `New…` is what a creation brings; `…Change` what an update brings, `None` leaving a field alone
 //! and `Some(None)` clearing it.
 
 use chrono::{DateTime, Utc};
 
 use super::{
-    ids::{EpisodeId, FileId, GenreId, SeasonId, SeriesId, StreamId, UserId},
+    ids::{EpisodeId, FileId, GenreId, SeasonId, SeriesId},
     text::{Description, Name},
 };
 
@@ -119,28 +119,6 @@ records! {
         image_id: Option<Option<FileId>>,
         file_id: Option<Option<FileId>>,
         duration_seconds: Option<Option<Seconds>>,
-    }
-
-    /// A viewing of an episode by an account.
-    Stream {
-        id: StreamId,
-        user_id: UserId,
-        episode_id: EpisodeId,
-        position_seconds: f64,
-        created_at: DateTime<Utc>,
-        updated_at: DateTime<Utc>,
-    }
-    /// A new stream; `user_id` is the caller's unless an owner names another.
-    NewStream {
-        user_id: Option<UserId>,
-        episode_id: EpisodeId,
-        position_seconds: Option<Seconds>,
-    }
-    /// A changed stream.
-    StreamChange {
-        user_id: Option<UserId>,
-        episode_id: Option<EpisodeId>,
-        position_seconds: Option<Seconds>,
     }
 }
 

@@ -8,5 +8,6 @@ pub mod channels;
 pub mod ids;
 pub mod listing;
 pub mod media;
+pub mod playback;
 pub mod search;
 pub mod text;

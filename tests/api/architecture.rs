@@ -468,7 +468,7 @@ async fn a_database_of_another_version_is_not_served_and_migrate_brings_it_up() 
 
     let (code, out, err) = outcome(&plan, "migrate");
     assert_eq!(code, Some(0), "{err}");
-    assert!(out.contains("applied 20261121000004") && out.ends_with("done\n"), "{out}");
+    assert!(out.contains("applied 20261121000005") && out.ends_with("done\n"), "{out}");
     assert_eq!(found(&mut conn), believed());
     let (code, out, _) = outcome(&plan, "migrate");
     assert_eq!((code, out.trim()), (Some(0), "the schema is up to date"));

@@ -14,9 +14,9 @@ use crate::{
         rows::StreamRow,
     },
     domain::{
-        catalog::{NewStream, Stream, StreamChange},
         ids::{StreamId, UserId},
         listing::{ListRequest, Page},
+        playback::{NewStream, Stream, StreamChange},
     },
 };
 
@@ -47,11 +47,18 @@ impl Viewer {
         }
     }
 
-    fn narrow(self) -> Option<Narrow> {
-        match self {
-            Self::Account(id) => Some(Narrow { condition: "t.user_id = {}", id: id.uuid() }),
-            Self::All(_) => None,
-        }
+    /// Plays of nobody in particular are nobody's to see.
+    fn check(self, stream: &Stream) -> Result<(), CatalogError> {
+        let owner = stream.user_id.ok_or(CatalogError::NotFound)?;
+        if self.may_act_for(owner) { Ok(()) } else { Err(CatalogError::Forbidden) }
+    }
+
+    fn narrow(self) -> Narrow {
+        let condition = match self {
+            Self::Account(_) => "t.user_id = {}",
+            Self::All(_) => "t.user_id IS NOT NULL AND {} IS NOT NULL",
+        };
+        Narrow { condition, id: self.id().uuid() }
     }
 }
 
@@ -91,7 +98,8 @@ impl Playback {
     /// `NotFound`, `Forbidden`; the store's.
     pub async fn one(&self, viewer: Viewer, id: StreamId) -> Result<Stream, CatalogError> {
         let stream = self.db.run(move |conn| read(conn, id.uuid())).await?;
-        if viewer.may_act_for(stream.user_id) { Ok(stream) } else { Err(CatalogError::Forbidden) }
+        viewer.check(&stream)?;
+        Ok(stream)
     }
 
     /// What a stream leads to: its episode, the season of that, and so on.
@@ -102,9 +110,7 @@ impl Playback {
         self.db
             .run(move |conn| {
                 let stream = read(conn, id.uuid())?;
-                if !viewer.may_act_for(stream.user_id) {
-                    return Err(CatalogError::Forbidden);
-                }
+                viewer.check(&stream)?;
                 Ok(R::from(find_where::<R::Row>(conn, R::LISTING, way.children(id.uuid()))?))
             })
             .await
@@ -120,7 +126,7 @@ impl Playback {
         request: ListRequest,
         below: Option<(Way, Uuid)>,
     ) -> Result<Page<Stream>, CatalogError> {
-        let narrow = viewer.narrow().into_iter().chain(below.map(|(way, id)| way.children(id))).collect();
+        let narrow = [viewer.narrow()].into_iter().chain(below.map(|(way, id)| way.children(id))).collect();
         let parent = below.map(|(way, id)| way.parent(id));
         let query = ListQuery { listing: &streams::LISTING, request, narrow, parent };
         self.db

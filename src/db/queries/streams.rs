@@ -1,4 +1,4 @@
-//! Streams: viewings of episodes.
+//! Streams: viewings of episodes and files. Those of nobody in particular are in no list.
 
 use chrono::Utc;
 use diesel::prelude::*;
@@ -7,16 +7,19 @@ use uuid::Uuid;
 use crate::{
     db::schema::streams,
     domain::{
-        catalog::{NewStream, Seconds, StreamChange},
+        catalog::Seconds,
         ids::{EpisodeId, StreamId, UserId},
         listing::{Field, FieldKind, Listing},
+        playback::{NewStream, Played, StreamChange},
     },
 };
 
 /// What can be asked of a list of streams.
 pub static LISTING: Listing = Listing {
     table: "streams",
-    columns: "t.id, t.user_id, t.episode_id, t.position_seconds, t.created_at, t.updated_at",
+    columns: "t.id, t.user_id, t.episode_id, \
+        coalesce(t.file_id, (SELECT e.file_id FROM episodes e WHERE e.id = t.episode_id)) AS file_id, \
+        t.position_seconds, t.state, t.watched_ms, t.created_at, t.updated_at",
     fields: &[
         Field { name: "id", kind: FieldKind::Id, column: "t.id" },
         Field { name: "user_id", kind: FieldKind::Id, column: "t.user_id" },
@@ -35,11 +38,16 @@ pub static LISTING: Listing = Listing {
 /// referred to is not there.
 pub fn insert(conn: &mut PgConnection, user: UserId, new: &NewStream) -> QueryResult<Uuid> {
     let id = StreamId::new().uuid();
+    let (episode, file) = match new.played {
+        Played::Episode(id) => (Some(id.uuid()), None),
+        Played::File(id) => (None, Some(id.uuid())),
+    };
     diesel::insert_into(streams::table)
         .values((
             streams::id.eq(id),
             streams::user_id.eq(user.uuid()),
-            streams::episode_id.eq(new.episode_id.uuid()),
+            streams::episode_id.eq(episode),
+            streams::file_id.eq(file),
             streams::position_seconds.eq(new.position_seconds.map_or(0.0, Seconds::get)),
         ))
         .execute(conn)
@@ -55,7 +63,10 @@ pub fn update(conn: &mut PgConnection, id: Uuid, change: &StreamChange) -> Query
         .set((
             streams::updated_at.eq(Utc::now()),
             change.user_id.map(UserId::uuid).map(|user| streams::user_id.eq(user)),
-            change.episode_id.map(EpisodeId::uuid).map(|episode| streams::episode_id.eq(episode)),
+            change
+                .episode_id
+                .map(EpisodeId::uuid)
+                .map(|episode| (streams::episode_id.eq(episode), streams::file_id.eq(None::<Uuid>))),
             change.position_seconds.map(Seconds::get).map(|position| streams::position_seconds.eq(position)),
         ))
         .execute(conn)
@@ -74,5 +85,11 @@ pub fn delete(conn: &mut PgConnection, id: Uuid) -> QueryResult<usize> {
 /// # Errors
 /// Those of the database; `NotFound` where there is none.
 pub fn viewer(conn: &mut PgConnection, id: Uuid) -> QueryResult<UserId> {
-    streams::table.find(id).select(streams::user_id).for_no_key_update().first::<Uuid>(conn).map(UserId::from)
+    streams::table
+        .find(id)
+        .filter(streams::user_id.is_not_null())
+        .select(streams::user_id.assume_not_null())
+        .for_no_key_update()
+        .first::<Uuid>(conn)
+        .map(UserId::from)
 }

@@ -1,15 +1,18 @@
 //! Rows of the catalogue.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use diesel::{
     QueryableByName,
-    sql_types::{Array, Double, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid},
+    sql_types::{Array, BigInt, Double, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid},
 };
 use uuid::Uuid;
 
 use crate::domain::{
-    catalog::{Episode, Genre, Season, Series, Stream},
+    catalog::{Episode, Genre, Season, Series},
     ids::GenreId,
+    playback::{PlayState, Stream},
 };
 
 macro_rules! rows {
@@ -67,9 +70,12 @@ rows! {
     /// A row of `streams`.
     StreamRow {
         id: Uuid as SqlUuid,
-        user_id: Uuid as SqlUuid,
-        episode_id: Uuid as SqlUuid,
+        user_id: Option<Uuid> as Nullable<SqlUuid>,
+        episode_id: Option<Uuid> as Nullable<SqlUuid>,
+        file_id: Option<Uuid> as Nullable<SqlUuid>,
         position_seconds: f64 as Double,
+        state: String as Text,
+        watched_ms: i64 as BigInt,
         created_at: DateTime<Utc> as Timestamptz,
         updated_at: DateTime<Utc> as Timestamptz,
     }
@@ -132,9 +138,13 @@ impl From<StreamRow> for Stream {
     fn from(row: StreamRow) -> Self {
         Self {
             id: row.id.into(),
-            user_id: row.user_id.into(),
-            episode_id: row.episode_id.into(),
+            user_id: row.user_id.map(Into::into),
+            episode_id: row.episode_id.map(Into::into),
+            file_id: row.file_id.map(Into::into),
             position_seconds: row.position_seconds,
+            // The database takes no other state than these.
+            state: PlayState::parse(&row.state).unwrap_or(PlayState::Ended),
+            watched_seconds: Duration::from_millis(row.watched_ms.unsigned_abs()).as_secs_f64(),
             created_at: row.created_at,
             updated_at: row.updated_at,
         }

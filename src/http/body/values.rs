@@ -8,6 +8,7 @@ use crate::domain::{
     access::Role,
     catalog::{Ordinal, Rating, Seconds},
     ids::{EpisodeId, FileId, GenreId, SeasonId, SeriesId, UserId},
+    playback::{PlayState, Rate},
     text::{Description, Email, MiddleName, Name, NewPassword, Title, Username},
 };
 
@@ -75,6 +76,29 @@ impl FieldValue for Seconds {
 
     fn schema() -> Value {
         json!({"type": "number", "minimum": 0})
+    }
+}
+
+impl FieldValue for Rate {
+    fn parse(value: &Value) -> Result<Self, String> {
+        value.as_f64().and_then(Self::parse).ok_or_else(|| Self::RULE.to_owned())
+    }
+
+    fn schema() -> Value {
+        json!({"type": "number", "minimum": 0.1, "maximum": 4})
+    }
+}
+
+impl FieldValue for PlayState {
+    fn parse(value: &Value) -> Result<Self, String> {
+        string(value).ok().and_then(Self::parse).ok_or_else(|| {
+            let names = Self::ALL.map(Self::name);
+            format!("must be one of {}", names.join(", "))
+        })
+    }
+
+    fn schema() -> Value {
+        json!({"type": "string", "enum": Self::ALL.map(Self::name)})
     }
 }
 
@@ -197,6 +221,8 @@ described!(
     Rating,
     Seconds,
     Ordinal,
+    Rate,
+    PlayState,
     Role,
     bool,
     String,

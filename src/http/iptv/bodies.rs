@@ -5,15 +5,15 @@ use serde_json::Value;
 
 use crate::{
     body,
-    domain::catalog::Rating,
     domain::{
         access::Role,
         account::{NewUser, OwnChannel, UserChange},
         catalog::{
-            EpisodeChange, GenreChange, NewEpisode, NewGenre, NewSeason, NewSeries, NewStream, SeasonChange,
-            SeriesChange, StreamChange,
+            EpisodeChange, GenreChange, NewEpisode, NewGenre, NewSeason, NewSeries, Rating, SeasonChange, Seconds,
+            SeriesChange,
         },
-        ids::{FileId, GenreId},
+        ids::{EpisodeId, FileId, GenreId, UserId},
+        playback::{NewStream, Played, StreamChange},
         text::{Description, Email, Name, NewPassword, Username},
     },
     http::body::{Body, Fields},
@@ -41,8 +41,34 @@ body!(EpisodeChange {
     clearable file_id,
     clearable duration_seconds,
 });
-body!(NewStream { optional user_id, required episode_id, optional position_seconds });
-body!(StreamChange { changed user_id, changed episode_id, changed position_seconds });
+body!(StreamChange { changed user_id, changed episode_id, changed position_seconds, changed state, changed rate });
+
+/// A stream as it is sent: of an episode or of a file.
+struct StreamBody {
+    user_id: Option<UserId>,
+    episode_id: Option<EpisodeId>,
+    file_id: Option<FileId>,
+    position_seconds: Option<Seconds>,
+}
+
+body!(StreamBody { optional user_id, optional episode_id, optional file_id, optional position_seconds });
+
+impl Body for NewStream {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        let StreamBody { user_id, episode_id, file_id, position_seconds } = StreamBody::read(fields)?;
+        let played = match (episode_id, file_id) {
+            (Some(id), None) => Played::Episode(id),
+            (None, Some(id)) => Played::File(id),
+            (Some(_), Some(_)) => return refuse(fields, "file_id", "cannot be given together with episode_id"),
+            (None, None) => return refuse(fields, "episode_id", "is required, or file_id in its place"),
+        };
+        Some(Self { user_id, played, position_seconds })
+    }
+
+    fn schema() -> Value {
+        StreamBody::schema()
+    }
+}
 
 /// A series as it is sent: `genre_id` is shorthand for one genre.
 struct SeriesBody {
@@ -69,7 +95,7 @@ impl Body for NewSeries {
     fn read(fields: &mut Fields) -> Option<Self> {
         let body = SeriesBody::read(fields)?;
         let genre_ids = match (body.genre_ids, body.genre_id) {
-            (Some(_), Some(_)) => return refuse_both(fields),
+            (Some(_), Some(_)) => return refuse(fields, "genre_id", GENRE_TWICE),
             (Some(ids), None) => ids,
             (None, id) => id.into_iter().collect(),
         };
@@ -107,7 +133,7 @@ impl Body for SeriesChange {
     fn read(fields: &mut Fields) -> Option<Self> {
         let body = SeriesChangeBody::read(fields)?;
         let genre_ids = match (body.genre_ids, body.genre_id) {
-            (Some(_), Some(_)) => return refuse_both(fields),
+            (Some(_), Some(_)) => return refuse(fields, "genre_id", GENRE_TWICE),
             (Some(ids), None) => Some(ids),
             (None, id) => id.map(|id| id.into_iter().collect()),
         };
@@ -120,8 +146,10 @@ impl Body for SeriesChange {
     }
 }
 
-fn refuse_both<T>(fields: &mut Fields) -> Option<T> {
-    fields.refuse("genre_id", "is shorthand for genre_ids: give one of the two");
+const GENRE_TWICE: &str = "is shorthand for genre_ids: give one of the two";
+
+fn refuse<T>(fields: &mut Fields, name: &str, message: &str) -> Option<T> {
+    fields.refuse(name, message);
     None
 }
 

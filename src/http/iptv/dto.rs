@@ -10,8 +10,9 @@ use crate::{
     domain::{
         access::Role,
         account::User,
-        catalog::{Episode, Genre, Season, Series, Stream},
+        catalog::{Episode, Genre, Season, Series},
         media::StoredFile,
+        playback::Stream,
     },
 };
 
@@ -91,12 +92,15 @@ dtos! {
         file_id: Option<Uuid> = |episode| episode.file_id.map(Into::into),
         duration_seconds: Option<f64> = |episode| episode.duration_seconds,
     }
-    /// A stream: a viewing of an episode by an account.
+    /// A stream: a viewing of an episode, or of a file, by an account. `file_id` is the medium that is played.
     StreamDto from Stream {
         id: Uuid = |stream| stream.id.uuid(),
-        user_id: Uuid = |stream| stream.user_id.uuid(),
-        episode_id: Uuid = |stream| stream.episode_id.uuid(),
+        user_id: Option<Uuid> = |stream| stream.user_id.map(Into::into),
+        episode_id: Option<Uuid> = |stream| stream.episode_id.map(Into::into),
+        file_id: Option<Uuid> = |stream| stream.file_id.map(Into::into),
         position_seconds: f64 = |stream| stream.position_seconds,
+        state: &'static str = |stream| stream.state.name(),
+        watched_seconds: f64 = |stream| stream.watched_seconds,
     }
     /// A stored file; `url` gives its bytes.
     FileDto from StoredFile {

@@ -16,8 +16,9 @@ use crate::{
         },
     },
     domain::{
-        catalog::{Episode, Genre, NewStream, Season, Series, Stream, StreamChange},
+        catalog::{Episode, Genre, Season, Series},
         ids::{StreamId, UserId},
+        playback::{NewStream, Stream, StreamChange},
     },
     http::{
         State,
@@ -101,7 +102,8 @@ async fn remove(allowed: Streams, state: State, Id(id): Id<StreamId>) -> Answer 
 
 async fn user(allowed: Streams, state: State, Id(id): Id<StreamId>) -> Answer {
     let stream = state.playback.one(allowed.viewer(), id).await.map_err(of)?;
-    let user = state.auth.user(&allowed.caller, stream.user_id).await?;
+    let owner = stream.user_id.ok_or(CatalogError::NotFound).map_err(of)?;
+    let user = state.auth.user(&allowed.caller, owner).await?;
     Ok(envelope::ok("User fetched successfully", UserDto::from(&user)))
 }
 
