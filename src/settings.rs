@@ -4,6 +4,7 @@
 //! `PLAYHOUSE_<SECTION>__<KEY>`; `DATABASE_URL` and `REDIS_URL` are taken too. No globals.
 
 mod background;
+mod playback;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -15,7 +16,10 @@ use config::{Config, Environment, File, FileFormat, Map};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
-pub use self::background::{JobSettings, MailSettings};
+pub use self::{
+    background::{JobSettings, MailSettings},
+    playback::PlaybackSettings,
+};
 use crate::domain::access::Role;
 
 const DEFAULTS: &str = include_str!("../config/default.toml");
@@ -53,6 +57,7 @@ pub struct Settings {
     pub channels: ChannelSettings,
     pub cache: CacheSettings,
     pub media: MediaSettings,
+    pub playback: PlaybackSettings,
     pub jobs: JobSettings,
     pub mail: MailSettings,
     pub log: LogSettings,
@@ -377,7 +382,13 @@ impl Settings {
             ),
             ("http.json_limit_bytes", self.http.json_limit_bytes >= 1024, "is 1024 at least"),
         ];
-        match rules.into_iter().chain(self.jobs.rules()).chain(self.mail.rules()).find(|(_, holds, _)| !holds) {
+        match rules
+            .into_iter()
+            .chain(self.jobs.rules())
+            .chain(self.mail.rules())
+            .chain(self.playback.rules())
+            .find(|(_, holds, _)| !holds)
+        {
             Some((name, _, problem)) => Err(SettingsError::new(name, problem)),
             None => Ok(()),
         }

@@ -4,7 +4,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 /// What a setting must keep to: its name, whether it does, and what to say where it does not.
-type Rule = (&'static str, bool, &'static str);
+pub(super) type Rule = (&'static str, bool, &'static str);
 
 /// Section `jobs`.
 #[derive(Debug, Clone, Deserialize)]

@@ -25,6 +25,7 @@ mod files_store;
 mod hostile_files;
 mod iptv;
 mod jobs;
+mod ledger;
 mod lists;
 mod mail;
 mod operation;

@@ -12,4 +12,5 @@ pub mod raw;
 pub mod shape;
 pub mod smtp;
 pub mod stores;
+pub mod views;
 pub mod webdriver;

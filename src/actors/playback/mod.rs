@@ -1,8 +1,11 @@
 //! Playback: the streams of accounts. A stream belongs to one account; an owner of the
 //! installation may see and change all.
 
+mod ledger;
+
 use uuid::Uuid;
 
+pub use self::ledger::Ledger;
 pub use crate::db::queries::{streams::LISTING, ways};
 
 use crate::{

@@ -8,6 +8,7 @@ pub mod files;
 pub mod genres;
 pub mod installation;
 pub mod jobs;
+pub mod ledger;
 pub mod resets;
 pub mod search;
 pub mod seasons;
