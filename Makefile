@@ -1,12 +1,12 @@
 # `make help` lists what there is. Rust (rustup) is all that has to be there before.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench
+.PHONY: help setup run test check bench soak-views
 
 # The same dependencies serve clippy, rustdoc and the tests; only this crate is read more than once.
 CARGO ?= cargo
 
 help: ## List the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
 
 setup: ## Install what is missing: PostgreSQL, Redis, ffmpeg, a C compiler
 	@./scripts/setup.sh
@@ -26,3 +26,9 @@ check: test ## What CI runs
 
 bench: setup ## Measure, and write docs/BENCHMARKS.md
 	@./benches/load/run.sh
+
+# Half a minute; an hour, and rougher: make soak-views SECONDS=3600 VIEWERS=400 KILL_EVERY=2 EMPTY_EVERY=2 SEED=7
+soak-views: ## Kill servers and empty Redis under viewers for SECONDS, then count views again
+	@./scripts/setup.sh tests
+	SOAK_SECONDS=$(SECONDS) SOAK_VIEWERS=$(VIEWERS) SOAK_KILL_EVERY=$(KILL_EVERY) SOAK_EMPTY_EVERY=$(EMPTY_EVERY) \
+		SOAK_SEED=$(SEED) $(CARGO) test --locked --test api soak_views -- --nocapture

@@ -3,7 +3,7 @@
 //! The house has one rule: arrows go one way.
 //!
 //! ```text
-//! request → http (one folder a contract) → actors (auth, catalog, files, operation, playback, tally)
+//! request → http (one folder a contract) → actors (auth, catalog, files, operation, playback, statistics, tally)
 //!         → db · cache · storage · media (tools) · jobs · mail        domain: plain types that all share
 //! ```
 //!

@@ -17,8 +17,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 pub use self::{
-    background::{JobSettings, MailSettings},
-    playback::PlaybackSettings,
+    background::{JobSettings, MailSettings, StatisticsSettings},
+    playback::{PLAYBACK_AUDIENCE, PlaybackSettings},
 };
 use crate::domain::access::Role;
 
@@ -40,6 +40,9 @@ const TEXTS: [(&str, &str); 12] = [
     ("PLAYHOUSE_MAIL__FROM", "mail.from"),
 ];
 
+/// What a setting must keep to: its name, whether it does, and what to say where it does not.
+type Rule = (&'static str, bool, &'static str);
+
 /// All settings; `config/default.toml` explains each.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -55,11 +58,12 @@ pub struct Settings {
     pub services: ServiceSettings,
     pub auth: AuthSettings,
     pub channels: ChannelSettings,
+    pub playback: PlaybackSettings,
     pub cache: CacheSettings,
     pub media: MediaSettings,
-    pub playback: PlaybackSettings,
     pub jobs: JobSettings,
     pub mail: MailSettings,
+    pub statistics: StatisticsSettings,
     pub log: LogSettings,
 }
 
@@ -362,6 +366,7 @@ impl Settings {
             ("auth.resets_per_address", self.auth.resets_per_address >= 1, "is 1 at least"),
             ("auth.issuer", !self.auth.issuer.is_empty(), "must not be empty"),
             ("auth.audience", !self.auth.audience.is_empty(), "must not be empty"),
+            ("auth.audience", self.auth.audience != PLAYBACK_AUDIENCE, "must not be playback, that of players' links"),
             ("auth.registration_roles", !self.auth.registration_roles.contains(&Role::Owner), "must not contain owner"),
             ("database.pool_size", self.database.pool_size <= 1000, "is 1000 at most"),
             ("database.queue", self.database.queue >= 1, "is 1 at least"),
@@ -382,13 +387,8 @@ impl Settings {
             ),
             ("http.json_limit_bytes", self.http.json_limit_bytes >= 1024, "is 1024 at least"),
         ];
-        match rules
-            .into_iter()
-            .chain(self.jobs.rules())
-            .chain(self.mail.rules())
-            .chain(self.playback.rules())
-            .find(|(_, holds, _)| !holds)
-        {
+        let others = self.playback.rules().into_iter().chain(self.jobs.rules()).chain(self.mail.rules());
+        match rules.into_iter().chain(others).chain(self.statistics.rules()).find(|(_, holds, _)| !holds) {
             Some((name, _, problem)) => Err(SettingsError::new(name, problem)),
             None => Ok(()),
         }

@@ -19,7 +19,9 @@ use crate::{
         channels::{ChannelParts, Channels},
         files::{FileStores, Files, FilesError, RemoveFiles},
         operation::Operation,
-        playback::Playback,
+        playback::{Ledger, PlayLimit, Playback, PlaybackParts},
+        posters::{PosterParts, Posters},
+        statistics::{Follower, Statistics},
         tally::Tally,
     },
     cache::Cache,
@@ -85,8 +87,7 @@ pub struct Server {
     address: SocketAddr,
     drain: Drain,
     limit: Duration,
-    tally: Tally,
-    jobs: Jobs,
+    behind: Behind,
 }
 
 impl Server {
@@ -102,7 +103,7 @@ impl Server {
     /// # Errors
     /// The server's own.
     pub async fn run(self, mut stop: impl AsyncFnMut()) -> std::io::Result<()> {
-        let Self { serving, drain, limit, tally, jobs, .. } = self;
+        let Self { serving, drain, limit, behind: Behind { tally, jobs, playback }, .. } = self;
         let handle = serving.handle();
         let mut serving = pin!(serving);
         tokio::select! {
@@ -123,6 +124,7 @@ impl Server {
             () = jobs.stop() => {}
             () = stop() => {}
         }
+        playback.flush().await;
         if tally.flush().await.is_err() {
             tracing::warn!("the last counts were not written: Redis is away");
         }
@@ -139,10 +141,10 @@ pub async fn build(settings: Settings) -> Result<Server, StartError> {
     let db = Db::start(&settings.database);
     let cache = Cache::start(&settings.redis, &settings.cache)?;
     cache.linked(LINK_WAIT).await;
-    let tally = Tally::start(cache.clone());
     let mailer = Mailer::new(&settings.mail)?;
     let auth = Auth::start(AuthParts {
         settings: &settings.auth,
+        playback: &settings.playback,
         data_dir: &settings.data_dir,
         keep: Duration::from_secs(settings.cache.ttl_seconds),
         db: db.clone(),
@@ -157,29 +159,45 @@ pub async fn build(settings: Settings) -> Result<Server, StartError> {
     let swept = files.sweep().await?;
     tracing::info!(?swept, "what dead processes left in the store is settled");
     let jobs = Jobs::start(&settings.database, &settings.jobs, handlers(&files, &auth, mailer))?;
+    let framer = Framer::new(&settings.media, tools);
     let channels = Channels::new(ChannelParts {
         settings: &settings.channels,
         db: db.clone(),
         cache: cache.clone(),
         files: files.clone(),
-        framer: Framer::new(&settings.media, tools),
+        framer: framer.clone(),
         clock: Clock::System,
     });
+    let posters = Posters::new(PosterParts { db: db.clone(), cache: cache.clone(), files: files.clone(), framer });
+    let follower = Follower::start(db.clone(), cache.clone(), &settings.statistics);
+    let ledger = Ledger::start(db.clone(), move || follower.poke(), &settings.playback);
+    let playback = Playback::start(PlaybackParts {
+        settings: &settings.playback,
+        db: db.clone(),
+        cache: cache.clone(),
+        files: files.clone(),
+        ledger,
+    });
+    let watching = playback.clone();
+    let tally = Tally::start(cache.clone(), move || watching.gauges());
     let drain = Drain::default();
     let house = House {
         auth,
         channels,
         catalog: Catalog::new(db.clone(), cache.clone()),
-        playback: Playback::new(db.clone()),
+        playback: playback.clone(),
+        play_limit: PlayLimit::new(&settings.playback, cache.clone()),
+        posters,
         operation: Operation::start(db.clone(), cache.clone()).await?,
         files,
         drain: drain.clone(),
+        statistics: Statistics::start(cache.clone(), tally.clone(), &settings.statistics),
         tally: tally.clone(),
         db,
         cache,
         settings,
     };
-    listen(house, drain, Behind { tally, jobs })
+    listen(house, drain, Behind { tally, jobs, playback })
 }
 
 /// Who does which job.
@@ -200,6 +218,7 @@ fn handlers(files: &Files, auth: &Auth, mailer: Mailer) -> Handlers {
 struct Behind {
     tally: Tally,
     jobs: Jobs,
+    playback: Playback,
 }
 
 fn listen(house: House, drain: Drain, behind: Behind) -> Result<Server, StartError> {
@@ -231,8 +250,7 @@ fn listen(house: House, drain: Drain, behind: Behind) -> Result<Server, StartErr
     let bound = |cause| StartError::Bind { address, cause };
     let server = server.bind(address).map_err(bound)?;
     let address = server.addrs().first().copied().unwrap_or(address);
-    let Behind { tally, jobs } = behind;
-    Ok(Server { serving: server.run(), address, drain, limit, tally, jobs })
+    Ok(Server { serving: server.run(), address, drain, limit, behind })
 }
 
 fn workers(http: &HttpSettings) -> usize {

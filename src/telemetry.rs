@@ -115,6 +115,13 @@ pub fn gauges(values: &[(&'static str, u64)]) {
     }
 }
 
+/// Sets counters to what this process has counted so far.
+pub fn counters(values: &[(&'static str, u64)]) {
+    for (name, value) in values {
+        metrics::counter!(*name).absolute(*value);
+    }
+}
+
 /// All metrics in Prometheus' text format.
 #[must_use]
 pub fn render() -> String {

@@ -17,6 +17,7 @@ import sys
 import time
 import urllib.request
 
+import sessions
 from catalogue import LOGIN_ACCOUNTS, PASSWORD, Catalogue
 from processes import BenchError, Server, Stores, free_port, start_nginx
 from report import Block, Figure, print_table, write_report
@@ -25,6 +26,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 REPEATS = 3
 STARTS = 5
+SESSIONS = 10_000
+SESSION_SECONDS = 30
 MEGABYTE = 1 << 20
 JSON = {"BENCH_MODE": "get"}
 
@@ -212,6 +215,21 @@ class Bench:
                                    busy.median("p99_ms") - idle.median("p99_ms"), "ms", "≤", 10))
 
 
+    def sessions(self):
+        """What live viewing sessions cost, on a server that has done nothing else."""
+        server = self.playhouse("sessions").wait_for_url()
+        try:
+            memory, cpu, p99 = sessions.measure(server, self.catalogue.viewers(), self.catalogue.episode(),
+                                                SESSIONS, SESSION_SECONDS)
+        finally:
+            server.stop()
+        self.figures += [
+            Figure(f"{SESSIONS:,} live sessions: memory they add", "–", memory, "MB", "≤", 100),
+            Figure(f"Heartbeats of {SESSIONS:,} sessions every 5 s: share of one core, {SESSION_SECONDS} s long", "–",
+                   cpu * 100, "%", "≤", 25),
+            Figure("The same: p99 of a heartbeat, as a Python client on the same two cores sees it", "–", p99, "ms", "≤", 100)]
+
+
 def clone_to_serving(folder):
     """Seconds from `git clone` to the line that says it listens, by `make run`, with an empty target folder."""
     checkout = os.path.join(folder, "clone")
@@ -229,7 +247,7 @@ def clone_to_serving(folder):
     return Figure("Clone to serving with `make run`, empty target folder", "–", took, "s", "≤", 480)
 
 
-MEASUREMENTS = ("start", "json", "media", "bytes", "logins")
+MEASUREMENTS = ("start", "json", "media", "bytes", "logins", "sessions")
 
 
 def arguments():

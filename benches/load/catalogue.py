@@ -82,6 +82,7 @@ class Catalogue:
     """What was made, as the paths and sizes that the measurements need."""
 
     def __init__(self, url, folder, media_dir):
+        self.url = url
         client = self.client = Client(url)
         register(client, "owner@bench.example")
         for number in range(LOGIN_ACCOUNTS):
@@ -96,7 +97,9 @@ class Catalogue:
         self.one = f"/series/{series}"
         self.page = f"/series?genre_id={quote(genre)}&sort=-name&limit=10"
         video = make_video(folder)
-        self.media = f"/media/{upload(client, video)}"
+        self.video = upload(client, video)
+        self.series = series
+        self.media = f"/media/{self.video}"
         self.media_bytes = os.path.getsize(video)
         self.stored = self._check_stored(video, media_dir)
 
@@ -113,6 +116,18 @@ class Catalogue:
                 if os.path.getsize(path) == self.media_bytes:
                     return os.path.abspath(path)
         raise BenchError(f"no file of {self.media_bytes} bytes in {media_dir}")
+
+    def episode(self):
+        """An episode that shows the video."""
+        season = self.client.data("POST", "/seasons", {"series_id": self.series, "name": "One"})["id"]
+        return self.client.data("POST", "/episodes", {"season_id": season, "name": "One", "file_id": self.video})["id"]
+
+    def viewers(self):
+        """Tokens of the accounts that are not the owner of anything."""
+        signed_in = Client(self.url)
+        emails = (f"load{number}@bench.example" for number in range(LOGIN_ACCOUNTS))
+        return [signed_in.data("POST", "/users/login", {"email": email, "password": PASSWORD})["token"]
+                for email in emails]
 
     def size(self, path):
         """Bytes of the body that a path answers."""

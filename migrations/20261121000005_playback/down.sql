@@ -1,3 +1,4 @@
+DROP VIEW viewings;
 DROP TABLE posters;
 DROP TABLE view_counts;
 DROP TABLE last_views;
@@ -5,6 +6,8 @@ DROP TABLE views;
 -- What the schema before had no room for.
 DELETE FROM streams WHERE user_id IS NULL OR episode_id IS NULL;
 DROP INDEX streams_nobody_idx;
+DROP INDEX streams_left_idx;
+DROP INDEX streams_watched_idx;
 DROP INDEX streams_history_idx;
 DROP INDEX streams_live_idx;
 DROP INDEX streams_file_id_idx;

@@ -17,8 +17,13 @@ UPDATE streams SET state = 'ended', beat_at = updated_at;
 CREATE INDEX streams_file_id_idx ON streams (file_id) WHERE file_id IS NOT NULL;
 -- Sessions that have fallen silent.
 CREATE INDEX streams_live_idx ON streams (beat_at) WHERE state <> 'ended';
--- An account's history, newest first; where it goes on watching.
+-- An account's history, newest first.
 CREATE INDEX streams_history_idx ON streams (user_id, created_at DESC, id DESC) WHERE user_id IS NOT NULL;
+-- What an account watched last: where it goes on.
+CREATE INDEX streams_watched_idx ON streams (user_id, beat_at DESC, id DESC) WHERE user_id IS NOT NULL;
+-- Where an account left a title when it watched it last.
+CREATE INDEX streams_left_idx ON streams (user_id, coalesce(episode_id, file_id), beat_at DESC, id DESC)
+    WHERE user_id IS NOT NULL;
 -- Old plays of nobody.
 CREATE INDEX streams_nobody_idx ON streams (beat_at) WHERE user_id IS NULL;
 
@@ -42,12 +47,14 @@ CREATE TABLE views (
 CREATE INDEX views_changed_in_idx ON views (changed_in, stream_id);
 
 -- When an account last viewed a title: a view counts once an hour. Its row is also the lock of two that come at once.
+-- After the hour it says nothing any more, and is removed.
 CREATE TABLE last_views (
     title text NOT NULL,
     viewer_id uuid NOT NULL,
     viewed_at timestamptz NOT NULL,
     PRIMARY KEY (title, viewer_id)
 );
+CREATE INDEX last_views_viewed_at_idx ON last_views (viewed_at);
 
 -- Sums, changed in the transaction of the views and positions they sum up. `kind` 'all' with an empty title is the
 -- installation. A grain is a length of time: 'all' for ever (since 1970), else the UTC day, hour or minute that
@@ -73,3 +80,22 @@ CREATE TABLE posters (
     poster_id uuid NOT NULL CONSTRAINT posters_poster_id_fkey REFERENCES files
 );
 CREATE UNIQUE INDEX posters_poster_id_key ON posters (poster_id);
+
+-- A viewing under the names that people know: the history of an account, and where it goes on. Every join is by a
+-- unique key, so whatever is not asked for is not joined.
+CREATE VIEW viewings AS
+SELECT
+    s.id, s.user_id, s.episode_id, coalesce(s.file_id, e.file_id) AS file_id, sn.series_id, v.hash AS video,
+    CASE WHEN e.id IS NOT NULL THEN 'episodes' WHEN v.id IS NOT NULL THEN 'videos' ELSE 'files' END AS kind,
+    coalesce(e.name, v.title, f.original_name) AS name,
+    se.name AS series_name, sn.number AS season_number, e.number AS episode_number,
+    coalesce(e.image_id, se.image_id) AS image_id, f.owner_id,
+    coalesce(f.duration_seconds, e.duration_seconds) AS duration_seconds,
+    s.position_seconds, s.state, s.watched_ms, c.stream_id IS NOT NULL AS viewed, s.created_at, s.updated_at
+FROM streams s
+LEFT JOIN episodes e ON e.id = s.episode_id
+LEFT JOIN seasons sn ON sn.id = e.season_id
+LEFT JOIN series se ON se.id = sn.series_id
+LEFT JOIN files f ON f.id = coalesce(s.file_id, e.file_id)
+LEFT JOIN videos v ON v.file_id = coalesce(s.file_id, e.file_id)
+LEFT JOIN views c ON c.stream_id = s.id;

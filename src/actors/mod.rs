@@ -7,5 +7,7 @@ pub mod channels;
 pub mod files;
 pub mod operation;
 pub mod playback;
+pub mod posters;
+pub mod statistics;
 pub mod tally;
 mod write;

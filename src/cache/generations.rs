@@ -25,10 +25,11 @@ pub enum Kind {
     Accounts,
     Installation,
     Videos,
+    Streams,
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Genres,
         Self::Series,
         Self::Seasons,
@@ -37,6 +38,7 @@ impl Kind {
         Self::Accounts,
         Self::Installation,
         Self::Videos,
+        Self::Streams,
     ];
 
     const fn name(self) -> &'static str {
@@ -49,6 +51,7 @@ impl Kind {
             Self::Accounts => "accounts",
             Self::Installation => "installation",
             Self::Videos => "videos",
+            Self::Streams => "streams",
         }
     }
 
@@ -62,6 +65,7 @@ impl Kind {
             Self::Accounts => 5,
             Self::Installation => 6,
             Self::Videos => 7,
+            Self::Streams => 8,
         }
     }
 }

@@ -12,6 +12,7 @@
 
 mod generations;
 pub mod keys;
+pub mod limit;
 mod link;
 mod shared;
 

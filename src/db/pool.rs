@@ -27,6 +27,10 @@ const CONNECT_WAIT: Duration = Duration::from_millis(500);
 /// How long a thread keeps a connection before it hands it back. Prepared statements go with it.
 const LONGEST_HOLD: Duration = Duration::from_mins(30);
 
+/// How long a transaction may wait for its next statement: Postgres ends the connection then. Statements follow
+/// each other at once, so it is a node that has frozen, and others wait for what it has locked.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
 /// Set on each new connection, whose further statements are counted (`playhouse_sql_statements_total`).
 #[derive(Debug)]
 struct Greeting {
@@ -62,9 +66,11 @@ pub(super) fn open(url: &str, settings: &DatabaseSettings) -> Pool {
         .error_handler(Box::new(QuietHandler))
         .connection_customizer(Box::new(Greeting {
             statements: format!(
-                "SET statement_timeout = {}; SET application_name = 'playhouse'; SET timezone = 'UTC'; SET jit = off; \
+                "SET statement_timeout = {}; SET idle_in_transaction_session_timeout = {}; \
+                SET application_name = 'playhouse'; SET timezone = 'UTC'; SET jit = off; \
                 SET pg_trgm.word_similarity_threshold = {TYPING_ERRORS}",
-                settings.statement_timeout_ms
+                settings.statement_timeout_ms,
+                LONGEST_PAUSE.as_millis()
             ),
         }))
         .build_unchecked(ConnectionManager::new(with_timeouts(url)))

@@ -198,6 +198,12 @@ impl MediaType {
         }
     }
 
+    /// The type of moving pictures that goes by this media type on the wire.
+    #[must_use]
+    pub fn of_video(mime: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|media| media.mime_as(FileKind::Video) == mime)
+    }
+
     /// The usual ending of a file's name, without the dot.
     #[must_use]
     pub const fn extension(self) -> &'static str {

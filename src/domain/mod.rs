@@ -10,4 +10,6 @@ pub mod listing;
 pub mod media;
 pub mod playback;
 pub mod search;
+pub mod statistics;
 pub mod text;
+pub mod viewing;

@@ -21,8 +21,8 @@ const SLACK: f64 = 2.0;
 const VIEW_SECONDS: f64 = 10.0;
 /// Shorter titles begin anew each time, in seconds.
 const SHORTEST_RESUMED: f64 = 300.0;
-/// Whoever has seen less has not begun.
-const BEGUN: f64 = 0.05;
+/// Whoever has seen less than this part has not begun.
+pub const BEGUN: f64 = 0.05;
 /// Whoever has seen more has finished.
 const FINISHED: f64 = 0.9;
 
@@ -136,6 +136,16 @@ impl TitleKind {
 }
 
 impl Title {
+    /// What it is shown as.
+    #[must_use]
+    pub const fn kind(&self) -> TitleKind {
+        match (self.episode, &self.video) {
+            (Some(_), _) => TitleKind::Episodes,
+            (None, Some(_)) => TitleKind::Videos,
+            (None, None) => TitleKind::Files,
+        }
+    }
+
     /// What a view is a view of: the episode, else the video, else the file.
     #[must_use]
     pub fn name(&self) -> String {

@@ -19,6 +19,8 @@ use crate::{
 pub enum Needs {
     /// Nothing: anyone may call.
     Nothing,
+    /// Nothing; but a token that is sent must be valid.
+    AccountIfAny,
     /// A valid token.
     Account,
     /// A valid token with this permission.
@@ -37,6 +39,10 @@ pub trait Access: Sized + 'static {
 /// Anyone may call.
 #[derive(Debug, Clone, Copy)]
 pub struct Open;
+
+/// Anyone may call; who sends a token calls as its account.
+#[derive(Debug, Clone)]
+pub struct Anyone(pub Option<Caller>);
 
 /// The caller has an account.
 #[derive(Debug, Clone)]
@@ -78,6 +84,18 @@ impl Access for Open {
     }
 }
 
+impl Access for Anyone {
+    const NEEDS: Needs = Needs::AccountIfAny;
+
+    async fn check(request: &HttpRequest) -> Result<Self, ApiError> {
+        if request.headers().contains_key(header::AUTHORIZATION) {
+            caller(request).await.map(Some).map(Self)
+        } else {
+            Ok(Self(None))
+        }
+    }
+}
+
 impl Access for SignedIn {
     const NEEDS: Needs = Needs::Account;
 
@@ -103,11 +121,7 @@ impl<P> Allowed<P> {
     /// On whose behalf streams are seen: an owner's eyes see all.
     #[must_use]
     pub fn viewer(&self) -> Viewer {
-        if self.caller.may(Permission::ManageUsers) {
-            Viewer::All(self.caller.user_id)
-        } else {
-            Viewer::Account(self.caller.user_id)
-        }
+        Viewer::of(&self.caller)
     }
 }
 
@@ -138,5 +152,5 @@ async fn caller(request: &HttpRequest) -> Result<Caller, ApiError> {
 }
 
 fn takes_bare(request: &HttpRequest) -> bool {
-    Contract::of(request.path()).is_some_and(|contract| contract.token_form() == TokenForm::BearerOrBare)
+    Contract::of(request).is_some_and(|contract| contract.token_form() == TokenForm::BearerOrBare)
 }

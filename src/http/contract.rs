@@ -1,9 +1,9 @@
 //! The contracts, and what differs between them in how they speak: the shape of their answers and
-//! the forms of a token. Which contract a path belongs to is told by its first segment.
+//! the forms of a token. Which contract a path belongs to is told by the declared path that it is nearest to.
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::{cmp::Reverse, collections::HashMap, sync::LazyLock};
 
-use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, http::StatusCode};
 use bytes::Bytes;
 
 use super::{channels, contracts, error::ApiError, routes::first_segment};
@@ -49,17 +49,26 @@ pub struct Refusal {
 }
 
 impl Contract {
-    /// The contract that speaks below the first segment of `path`; `None` where none does.
+    /// The contract that the path of `request` belongs to, whether anything is there or not; `None` where no
+    /// contract has paths below its first segment.
     #[must_use]
-    pub fn of(path: &str) -> Option<Self> {
-        static BY_SEGMENT: LazyLock<HashMap<&'static str, Contract>> = LazyLock::new(|| {
-            let contracts = contracts();
-            let paths = contracts.iter().flat_map(|routes| {
-                routes.operations.iter().map(|operation| (first_segment(operation.path), routes.contract))
-            });
-            paths.collect()
+    pub fn of(request: &HttpRequest) -> Option<Self> {
+        // As the router reads it.
+        Self::of_path(request.match_info().as_str())
+    }
+
+    fn of_path(path: &str) -> Option<Self> {
+        static BY_SEGMENT: LazyLock<HashMap<&'static str, Vec<(&'static str, Contract)>>> = LazyLock::new(|| {
+            let mut declared: HashMap<_, Vec<_>> = HashMap::new();
+            for routes in contracts() {
+                for operation in &routes.operations {
+                    declared.entry(first_segment(operation.path)).or_default().push((operation.path, routes.contract));
+                }
+            }
+            declared
         });
-        BY_SEGMENT.get(first_segment(path)).copied()
+        let declared = BY_SEGMENT.get(first_segment(path))?;
+        declared.iter().max_by_key(|(declared, _)| nearness(declared, path)).map(|(_, contract)| *contract)
     }
 
     /// Its name in the API description.
@@ -97,6 +106,48 @@ impl Contract {
         match self.shape() {
             Shape::Envelope => None,
             Shape::Response => Some(channels::refusal(error)),
+        }
+    }
+}
+
+/// How near `path` is to a declared one: the segments that lead both, and then the fewer the declared one has
+/// beyond them the nearer.
+fn nearness(declared: &str, path: &str) -> (usize, Reverse<usize>) {
+    let pairs = declared.split('/').zip(path.split('/'));
+    let leads =
+        |(declared, segment): &(&str, &str)| declared == segment || (declared.starts_with('{') && !segment.is_empty());
+    let common = pairs.take_while(leads).count();
+    (common, Reverse(declared.split('/').count() - common))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_belongs_to_the_contract_of_the_declared_path_it_is_nearest_to() {
+        for (path, contract) in [
+            ("/v", Some(Contract::Channels)),
+            ("/v/", Some(Contract::Channels)),
+            ("/v/abc1234", Some(Contract::Channels)),
+            ("/v/plays", Some(Contract::Channels)),
+            ("/v/abc1234/", Some(Contract::Channels)),
+            ("/v/abc1234/x", Some(Contract::Channels)),
+            ("/v/abc1234/playsx", Some(Contract::Channels)),
+            ("/v/abc1234/reaction", Some(Contract::Channels)),
+            ("/v/abc1234/reaction/plays", Some(Contract::Channels)),
+            ("/v/abc1234/plays", Some(Contract::Playback)),
+            ("/v/abc1234/plays/", Some(Contract::Playback)),
+            ("/v/abc1234/plays/x", Some(Contract::Playback)),
+            ("/v/abc1234/plays/x/y/z", Some(Contract::Playback)),
+            ("/play/x/y", Some(Contract::Playback)),
+            ("/genres/x/y/z", Some(Contract::Iptv)),
+            ("/genres", Some(Contract::Iptv)),
+            ("/", None),
+            ("", None),
+            ("/nothing/plays", None),
+        ] {
+            assert_eq!(Contract::of_path(path), contract, "{path}");
         }
     }
 }

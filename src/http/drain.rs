@@ -12,6 +12,7 @@ use std::{
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use bytes::Bytes;
+use tokio::sync::Notify;
 
 /// How often the drain looks whether all have ended.
 const LOOK: Duration = Duration::from_millis(10);
@@ -29,6 +30,7 @@ struct Inner {
     /// The counters of the worker threads.
     workers: Mutex<Vec<Arc<AtomicUsize>>>,
     ending: AtomicBool,
+    began: Notify,
 }
 
 /// A request that runs, until its body has gone out or the client has left.
@@ -67,9 +69,19 @@ impl Drain {
         self.inner.ending.load(Ordering::Relaxed)
     }
 
+    /// Waits until the process is ending: for answers that would go on for ever.
+    pub async fn ending(&self) {
+        let mut began = std::pin::pin!(self.inner.began.notified());
+        began.as_mut().enable();
+        if !self.is_ending() {
+            began.await;
+        }
+    }
+
     /// Waits until nothing runs any more, at most for `limit`.
     pub async fn run_dry(&self, limit: Duration) {
-        self.inner.ending.store(true, Ordering::Relaxed);
+        self.inner.ending.store(true, Ordering::SeqCst);
+        self.inner.began.notify_waiters();
         let dry = async {
             while self.running() > 0 {
                 tokio::time::sleep(LOOK).await;

@@ -1,7 +1,7 @@
 //! The edge every request passes, once: its id, security headers, counts, the one log line of a
 //! failure; and, further in, the gate of maintenance.
 
-use std::time::Instant;
+use std::{borrow::Cow, time::Instant};
 
 use actix_http::ConnectionType;
 use actix_web::{
@@ -46,7 +46,7 @@ pub async fn edge(
     let state = State::of(request.request())?.clone();
     let running = state.drain.begin();
     let method = request.method().clone();
-    let span = tracing::debug_span!("request", %id, %method, path = request.path());
+    let span = tracing::debug_span!("request", %id, %method, path = %shown(request.path()));
     let response = next.call(request).instrument(span.clone()).await?;
     if response.status().is_server_error() {
         log_failure(&response, id);
@@ -68,8 +68,8 @@ pub async fn edge(
 /// passes: what handlers refuse, what the router does not find, what is refused in maintenance.
 fn in_its_shape<B>(mut response: ServiceResponse<B>) -> ServiceResponse<EitherBody<B, Bytes>> {
     let error = response.response().error().and_then(|error| error.as_error::<ApiError>());
-    let contract = Contract::of(response.request().path());
-    let Some(refusal) = error.zip(contract).and_then(|(error, contract)| contract.refusal(error)) else {
+    let refuse = |error| Contract::of(response.request())?.refusal(error);
+    let Some(refusal) = error.and_then(refuse) else {
         return response.map_into_left_body();
     };
     *response.response_mut().status_mut() = refusal.status;
@@ -101,21 +101,29 @@ pub async fn maintenance<B: MessageBody + 'static>(
 /// The cause goes here and nowhere else; the client gets the request's id.
 fn log_failure<B>(response: &ServiceResponse<B>, id: Uuid) {
     let (status, error) = (response.status().as_u16(), response.response().error());
-    let (method, path) = (response.request().method(), response.request().path());
+    let (method, path) = (response.request().method(), shown(response.request().path()));
     match error.and_then(|error| error.as_error::<ApiError>()) {
         Some(ApiError::Maintenance(_)) => {}
         // A handler that answered so on purpose: readiness.
         None if error.is_none() => {}
         Some(ApiError::Unavailable(cause)) => {
-            tracing::warn!(request_id = %id, %method, path, status, cause = chain(cause.as_ref()), "unavailable");
+            tracing::warn!(request_id = %id, %method, %path, status, cause = chain(cause.as_ref()), "unavailable");
         }
         Some(ApiError::Fault(cause)) => {
-            tracing::error!(request_id = %id, %method, path, status, cause = chain(cause.as_ref()), "a fault of ours");
+            tracing::error!(request_id = %id, %method, %path, status, cause = chain(cause.as_ref()), "a fault of ours");
         }
         _ => {
             let cause = error.map(ToString::to_string);
-            tracing::error!(request_id = %id, %method, path, status, cause, "failed");
+            tracing::error!(request_id = %id, %method, %path, status, cause, "failed");
         }
+    }
+}
+
+/// The path as the log may show it: in the links of players it holds a token.
+fn shown(path: &str) -> Cow<'_, str> {
+    match path.strip_prefix("/play/") {
+        Some(rest) => format!("/play/…{}", rest.find('/').and_then(|end| rest.get(end..)).unwrap_or_default()).into(),
+        None => path.into(),
     }
 }
 

@@ -9,7 +9,8 @@ use actix_web::{
     },
 };
 use bytes::Bytes;
-use serde::Serialize;
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Serialize, Serializer};
 
 use super::error::{ApiError, FieldError, MOST_ERRORS};
 use crate::domain::listing::{ListRequest, Page, Position};
@@ -85,6 +86,24 @@ pub fn json(status: StatusCode, body: Bytes) -> HttpResponse {
     HttpResponse::build(status)
         .insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/json")))
         .body(body)
+}
+
+/// 200 with these bytes of a page, and its links.
+#[must_use]
+pub fn linked(body: Bytes, links: &str) -> HttpResponse {
+    let mut response = json(StatusCode::OK, body);
+    if let Ok(links) = HeaderValue::from_str(links) {
+        response.headers_mut().insert(header::LINK, links);
+    }
+    response
+}
+
+/// RFC 3339 in UTC, to the microsecond: how times are written.
+///
+/// # Errors
+/// The serializer's.
+pub fn time<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Micros, true))
 }
 
 /// 200 with `data`.

@@ -11,11 +11,14 @@ use crate::{
         auth::{AuthError, TokenError},
         catalog::CatalogError,
         files::FilesError,
+        playback::TooManyPlays,
+        posters::PosterError,
+        statistics::TooManyListeners,
         tally::StatisticsAway,
     },
     db::DbError,
     domain::listing::WrongParameter,
-    media::probe::ProbeError,
+    media::{frame::FrameError, probe::ProbeError},
     storage::StoreError,
 };
 
@@ -226,6 +229,7 @@ impl ApiError {
                 Self::field(wrong.field, format!("refers to {} that is not there", wrong.what))
             }
             CatalogError::Forbidden => Self::forbidden(),
+            CatalogError::Medium(error) => error.into(),
             CatalogError::Cached => Self::Fault(Box::new(error)),
             CatalogError::Store(error) => error.into(),
         }
@@ -305,6 +309,27 @@ impl From<FilesError> for ApiError {
     }
 }
 
+impl From<PosterError> for ApiError {
+    fn from(error: PosterError) -> Self {
+        match error {
+            PosterError::NoFilm => Self::no_such("File"),
+            PosterError::Nothing => Self::no_such("Poster"),
+            PosterError::Files(error) => error.into(),
+            PosterError::Frame(FrameError::Unavailable(_)) => Self::Unavailable(Box::new(error)),
+            PosterError::Frame(_) | PosterError::Kept | PosterError::Died => Self::Fault(Box::new(error)),
+        }
+    }
+}
+
+impl From<TooManyPlays> for ApiError {
+    fn from(error: TooManyPlays) -> Self {
+        Self::TooManyRequests {
+            message: format!("Too many plays were opened. Try again in {} seconds.", error.seconds_left),
+            retry_after: error.seconds_left,
+        }
+    }
+}
+
 impl From<TokenError> for ApiError {
     fn from(error: TokenError) -> Self {
         Self::Token(error)
@@ -317,6 +342,12 @@ const fn token_text(error: TokenError) -> &'static str {
         TokenError::Expired => "The token has expired.",
         TokenError::Ended => "The token has been ended. Sign in again.",
         TokenError::Replayed => "The refresh token was used before. Sign in again.",
+    }
+}
+
+impl From<TooManyListeners> for ApiError {
+    fn from(error: TooManyListeners) -> Self {
+        Self::Unavailable(Box::new(error))
     }
 }
 

@@ -12,6 +12,7 @@ pub mod envelope;
 pub mod error;
 pub mod iptv;
 pub mod media;
+pub mod media_links;
 pub mod openapi;
 pub mod ops;
 pub mod playback;
@@ -26,7 +27,14 @@ use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header, web};
 use self::{drain::Drain, error::ApiError, routes::Routes};
 use crate::{
     actors::{
-        auth::Auth, catalog::Catalog, channels::Channels, files::Files, operation::Operation, playback::Playback,
+        auth::Auth,
+        catalog::Catalog,
+        channels::Channels,
+        files::Files,
+        operation::Operation,
+        playback::{PlayLimit, Playback},
+        posters::Posters,
+        statistics::Statistics,
         tally::Tally,
     },
     cache::Cache,
@@ -49,12 +57,18 @@ pub struct House {
     pub channels: Channels,
     /// Streams.
     pub playback: Playback,
+    /// How many plays may be opened.
+    pub play_limit: PlayLimit,
+    /// Posters.
+    pub posters: Posters,
     /// Maintenance.
     pub operation: Operation,
     /// What runs.
     pub drain: Drain,
     /// Counts.
     pub tally: Tally,
+    /// What was viewed, and is viewed now.
+    pub statistics: Statistics,
     /// Postgres, for readiness.
     pub db: Db,
     /// Redis, for readiness.

@@ -1,131 +1,17 @@
 //! The API description (OpenAPI 3.1), made from the routes themselves.
 
-use serde_json::{Map, Value, json};
-use utoipa::{PartialSchema, ToSchema};
+mod doc;
 
+use serde_json::{Map, Value, json};
+
+pub use self::doc::{Doc, Parameter, Values, doc};
+use self::doc::{List, Schema};
 use super::{
     access::Needs,
-    body::Body,
     contract::{Contract, Shape},
     routes::{Operation, Routes},
 };
-use crate::domain::listing::{DEFAULT_LIMIT, FieldKind, LARGEST_LIMIT, LARGEST_PAGE, Listing};
-
-/// What the description says of an operation beside its method, path and caller.
-#[derive(Clone)]
-pub struct Doc {
-    summary: &'static str,
-    status: u16,
-    body: Option<Value>,
-    data: Option<Schema>,
-    list: List,
-    content: &'static str,
-    refusals: &'static [(u16, &'static str)],
-}
-
-/// Whether an operation gives one thing or many.
-#[derive(Clone, Copy)]
-enum List {
-    /// One.
-    No,
-    /// Many, by the parameters of a listing.
-    Queried(&'static Listing),
-    /// Many, by page and limit alone.
-    Paged,
-}
-
-/// A schema with its name.
-#[derive(Clone)]
-struct Schema {
-    name: String,
-    value: Value,
-    others: Vec<(String, Value)>,
-}
-
-/// The description of an operation that does what `summary` says.
-#[must_use]
-pub const fn doc(summary: &'static str) -> Doc {
-    Doc { summary, status: 200, body: None, data: None, list: List::No, content: "application/json", refusals: &[] }
-}
-
-impl Doc {
-    /// The body is a `T`.
-    #[must_use]
-    pub fn takes<T: Body>(mut self) -> Self {
-        self.body = Some(json!({"application/json": {"schema": T::schema()}}));
-        self
-    }
-
-    /// The body is a form with one file.
-    #[must_use]
-    pub fn takes_file(mut self) -> Self {
-        self.body = Some(json!({"multipart/form-data": {"schema": {
-            "type": "object",
-            "required": ["file"],
-            "properties": {
-                "file": {"type": "string", "contentMediaType": "application/octet-stream"},
-                "type": {"type": "string", "enum": ["image", "video", "audio", "subtitle", "other"]},
-            },
-        }}}));
-        self
-    }
-
-    /// Answers with a `T` in `data`.
-    #[must_use]
-    pub fn gives<T: ToSchema + PartialSchema>(mut self) -> Self {
-        let mut others = Vec::new();
-        T::schemas(&mut others);
-        let value = |schema| serde_json::to_value(schema).unwrap_or_default();
-        self.data = Some(Schema {
-            name: T::name().into_owned(),
-            value: value(T::schema()),
-            others: others.into_iter().map(|(name, schema)| (name, value(schema))).collect(),
-        });
-        self
-    }
-
-    /// Answers 201.
-    #[must_use]
-    pub const fn creates(mut self) -> Self {
-        self.status = 201;
-        self
-    }
-
-    /// Answers with a page of what it gives, by the parameters of `listing`.
-    #[must_use]
-    pub const fn lists(mut self, listing: &'static Listing) -> Self {
-        self.list = List::Queried(listing);
-        self
-    }
-
-    /// Answers with a page of what it gives, by `page` and `limit`.
-    #[must_use]
-    pub const fn pages(mut self) -> Self {
-        self.list = List::Paged;
-        self
-    }
-
-    /// The body is the bytes of a file of this type.
-    #[must_use]
-    pub fn takes_bytes(mut self, kind: &str) -> Self {
-        self.body = Some(json!({kind: {"schema": {}}}));
-        self
-    }
-
-    /// Refuses with these statuses too, each with when; said in place of what all operations say of it.
-    #[must_use]
-    pub const fn refuses(mut self, refusals: &'static [(u16, &'static str)]) -> Self {
-        self.refusals = refusals;
-        self
-    }
-
-    /// Answers with something other than JSON.
-    #[must_use]
-    pub const fn content(mut self, content: &'static str) -> Self {
-        self.content = content;
-        self
-    }
-}
+use crate::domain::listing::{DEFAULT_LIMIT, FieldKind, LARGEST_LIMIT, LARGEST_PAGE};
 
 /// The whole description.
 #[must_use]
@@ -173,6 +59,9 @@ fn describe(contract: Contract, operation: &Operation) -> Value {
     text.insert("operationId".to_owned(), json!(operation_id(operation)));
     let (security, needs) = match operation.needs {
         Needs::Nothing => (json!([]), String::from("Anyone may call.")),
+        Needs::AccountIfAny => {
+            (json!([{}, {"bearer": []}]), String::from("Anyone may call; who sends a token calls as its account."))
+        }
         Needs::Account => (json!([{"bearer": []}]), String::from("Any account may call.")),
         Needs::Permission(permission) => {
             (json!([{"bearer": []}]), format!("Needs the permission `{}`.", permission.name()))
@@ -180,7 +69,8 @@ fn describe(contract: Contract, operation: &Operation) -> Value {
     };
     text.insert("security".to_owned(), security);
     text.insert("description".to_owned(), json!(needs));
-    let parameters: Vec<Value> = path_parameters(operation.path).chain(list_parameters(doc.list)).collect();
+    let parameters = path_parameters(operation.path).chain(list_parameters(doc.list));
+    let parameters: Vec<Value> = parameters.chain(doc.query.iter().map(query_parameter)).collect();
     text.insert("parameters".to_owned(), json!(parameters));
     if let Some(body) = &doc.body {
         text.insert("requestBody".to_owned(), json!({"required": true, "content": body}));
@@ -196,9 +86,28 @@ fn operation_id(operation: &Operation) -> String {
 
 fn path_parameters(path: &str) -> impl Iterator<Item = Value> {
     path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}')).map(|name| {
-        let schema = if name == "id" { json!({"type": "string", "format": "uuid"}) } else { json!({"type": "string"}) };
+        let schema = if matches!(name, "id" | "session") {
+            json!({"type": "string", "format": "uuid"})
+        } else {
+            json!({"type": "string"})
+        };
         json!({"name": name, "in": "path", "required": true, "schema": schema})
     })
+}
+
+fn query_parameter(parameter: &Parameter) -> Value {
+    let mut schema = match parameter.values {
+        Values::Words(words) => json!({"type": "string", "enum": words}),
+        Values::UpTo(most) => json!({"type": "integer", "minimum": 1, "maximum": most}),
+    };
+    if let (Some(default), Value::Object(schema)) = (parameter.default, &mut schema) {
+        let default = match parameter.values {
+            Values::Words(_) => json!(default),
+            Values::UpTo(_) => serde_json::from_str(default).unwrap_or_default(),
+        };
+        schema.insert("default".to_owned(), default);
+    }
+    json!({"name": parameter.name, "in": "query", "required": parameter.default.is_none(), "schema": schema})
 }
 
 fn list_parameters(list: List) -> Vec<Value> {
@@ -210,8 +119,9 @@ fn list_parameters(list: List) -> Vec<Value> {
         query("limit".to_owned(), whole(LARGEST_LIMIT, DEFAULT_LIMIT), "Rows on the page."),
     ];
     match list {
-        List::No => Vec::new(),
+        List::No | List::Whole => Vec::new(),
         List::Paged => all,
+        List::Limited => all.split_off(1),
         List::Queried(listing) => {
             all.extend([
                 query(
@@ -252,7 +162,7 @@ fn responses(shape: Shape, operation: &Operation) -> Value {
     let mut all = Map::new();
     let schema = match (&doc.data, doc.content) {
         (data, "application/json") => match shape {
-            Shape::Envelope => envelope(data.as_ref(), !matches!(doc.list, List::No)),
+            Shape::Envelope => envelope(data.as_ref(), doc.list),
             Shape::Response => response(data.as_ref(), !matches!(doc.list, List::No)),
         },
         _ => json!({}),
@@ -268,11 +178,12 @@ fn responses(shape: Shape, operation: &Operation) -> Value {
         }
         all.insert(status.to_owned(), response);
     };
-    if doc.body.is_some() || !matches!(doc.list, List::No) {
+    if doc.body.is_some() || !matches!(doc.list, List::No) || !doc.query.is_empty() {
         refuse("400", "Something sent is wrong; the answer names it");
     }
     match (operation.needs, shape) {
         (Needs::Nothing, _) => {}
+        (Needs::AccountIfAny, _) => refuse("401", "A token that does not hold"),
         (Needs::Account | Needs::Permission(_), Shape::Envelope) => {
             refuse("401", "No token, or one that does not hold");
         }
@@ -294,7 +205,7 @@ fn responses(shape: Shape, operation: &Operation) -> Value {
     Value::Object(all)
 }
 
-fn envelope(data: Option<&Schema>, is_list: bool) -> Value {
+fn envelope(data: Option<&Schema>, list: List) -> Value {
     let mut properties = json!({
         "status": {"type": "integer"},
         "response": {"type": "string"},
@@ -302,8 +213,9 @@ fn envelope(data: Option<&Schema>, is_list: bool) -> Value {
     });
     if let (Value::Object(properties), Some(data)) = (&mut properties, data) {
         let one = json!({"$ref": format!("#/components/schemas/{}", data.name)});
-        if is_list {
-            properties.insert("data".to_owned(), json!({"type": "array", "items": one}));
+        let data = if matches!(list, List::No) { one } else { json!({"type": "array", "items": one}) };
+        properties.insert("data".to_owned(), data);
+        if matches!(list, List::Queried(_) | List::Paged) {
             properties.insert(
                 "pagination".to_owned(),
                 json!({"type": "object", "properties": {
@@ -314,8 +226,6 @@ fn envelope(data: Option<&Schema>, is_list: bool) -> Value {
                     "next_cursor": {"type": ["string", "null"]},
                 }}),
             );
-        } else {
-            properties.insert("data".to_owned(), one);
         }
     }
     json!({"type": "object", "properties": properties})

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use super::error::ApiError;
-use crate::domain::listing::{self, ListRequest, Listing, Position};
+use super::error::{ApiError, FieldError};
+use crate::domain::listing::{self, DEFAULT_LIMIT, LARGEST_LIMIT, ListRequest, Listing, Position};
 
 /// All but the unreserved characters of RFC 3986 §2.3.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -28,6 +28,15 @@ impl ListQuery {
     /// 400 that names every wrong one.
     pub fn against(&self, listing: &'static Listing) -> Result<ListRequest, ApiError> {
         listing::parse(listing, &self.pairs).map_err(ApiError::from)
+    }
+
+    /// The same in the order of `sort`, where the client asks for none.
+    #[must_use]
+    pub fn in_order(mut self, sort: &str) -> Self {
+        if !self.pairs.iter().any(|(name, _)| matches!(name.as_str(), "sort" | "cursor")) {
+            self.pairs.push(("sort".to_owned(), sort.to_owned()));
+        }
+        self
     }
 
     /// The `Link` header (RFC 8288) of a page: first, prev, next, last; in a walk by cursor, which knows
@@ -88,6 +97,46 @@ impl FromRequest for ListQuery {
     }
 }
 
+/// `limit` alone: rows of a list that has one page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit(pub u32);
+
+impl FromRequest for Limit {
+    type Error = ApiError;
+    type Future = std::future::Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        std::future::ready(pairs(request.query_string()).and_then(|pairs| limit(&pairs)))
+    }
+}
+
+fn limit(pairs: &[(String, String)]) -> Result<Limit, ApiError> {
+    let mut limit = None;
+    let mut wrong = Vec::new();
+    let mut refuse = |name: &str, message: String| wrong.push(FieldError::new(name, message));
+    for (name, value) in pairs {
+        match (name.as_str(), limit) {
+            ("limit", Some(_)) => refuse(name, "is given twice".to_owned()),
+            ("limit", None) => match up_to(LARGEST_LIMIT, value) {
+                Ok(number) => limit = Some(number),
+                Err(rule) => refuse(name, rule),
+            },
+            _ => refuse(name, "is unknown; this list takes limit".to_owned()),
+        }
+    }
+    if wrong.is_empty() { Ok(Limit(limit.unwrap_or(DEFAULT_LIMIT))) } else { Err(ApiError::Invalid(wrong)) }
+}
+
+/// The whole number from 1 to `most` that `value` is: digits alone, no sign, no space.
+///
+/// # Errors
+/// What it must be.
+pub fn up_to(most: u32, value: &str) -> Result<u32, String> {
+    let digits = value.bytes().all(|byte| byte.is_ascii_digit());
+    let number = value.parse().ok().filter(|number| digits && (1..=most).contains(number));
+    number.ok_or_else(|| format!("must be a whole number from 1 to {most}"))
+}
+
 /// Decodes a query string (WHATWG URL, `application/x-www-form-urlencoded`), refusing what is not UTF-8.
 ///
 /// # Errors
@@ -121,5 +170,15 @@ mod tests {
         assert_eq!(decoded, expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
         assert!(pairs("q=%FF").is_err());
         assert!(pairs("%FF=q").is_err());
+    }
+
+    #[test]
+    fn a_limit_is_a_whole_number_and_stands_alone() {
+        let limit = |query: &str| limit(&pairs(query).unwrap()).map(|limit| limit.0);
+        assert_eq!(limit("").unwrap(), DEFAULT_LIMIT);
+        assert_eq!(limit("limit=100").unwrap(), 100);
+        for wrong in ["limit=0", "limit=101", "limit=", "limit=%2B1", "limit=1.5", "limit=1&limit=1", "page=1"] {
+            assert!(limit(wrong).is_err(), "{wrong}");
+        }
     }
 }

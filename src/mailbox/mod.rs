@@ -1,9 +1,12 @@
-//! Threads behind a mailbox: bounded, with a deadline, and safe from panics.
+//! Mailboxes: the ways onto threads of their own ([`Workers`]) and to actors ([`Line`]), bounded, with a
+//! deadline, and safe from panics.
 //!
 //! Facts about actix 0.13 that shape this module: a `SyncArbiter` has no mailbox limit, so a permit
 //! is taken first and travels inside the message (it is free when the work ends, not when the
 //! caller goes away); and a panic would end a `SyncArbiter` thread for good, so work runs behind
 //! `catch_unwind`. Owns no state of the business.
+
+mod line;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -12,6 +15,7 @@ use std::{
 };
 
 use actix::{Actor, Addr, Handler, Message, SyncArbiter, SyncContext};
+pub use line::Line;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// How long work waits for a place in a full queue before it is refused.

@@ -1,10 +1,9 @@
-//! Sections `jobs` and `mail`: what is done behind the requests.
+//! Sections `jobs`, `mail` and `statistics`: what is done behind the requests.
 
 use secrecy::SecretString;
 use serde::Deserialize;
 
-/// What a setting must keep to: its name, whether it does, and what to say where it does not.
-pub(super) type Rule = (&'static str, bool, &'static str);
+use super::Rule;
 
 /// Section `jobs`.
 #[derive(Debug, Clone, Deserialize)]
@@ -44,5 +43,26 @@ pub struct MailSettings {
 impl MailSettings {
     pub(super) fn rules(&self) -> [Rule; 1] {
         [("mail.timeout_ms", self.timeout_ms >= 1, "is 1 at least")]
+    }
+}
+
+/// Section `statistics`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml is the text of every setting")]
+pub struct StatisticsSettings {
+    pub follow_ms: u64,
+    pub event_ms: u64,
+    pub listeners: usize,
+    pub listen_seconds: u64,
+}
+
+impl StatisticsSettings {
+    pub(super) fn rules(&self) -> [Rule; 3] {
+        [
+            ("statistics.follow_ms", self.follow_ms >= 10, "is 10 at least"),
+            ("statistics.event_ms", self.event_ms >= 10, "is 10 at least"),
+            ("statistics.listen_seconds", self.listen_seconds >= 1, "is 1 at least"),
+        ]
     }
 }

@@ -154,6 +154,12 @@ impl Store {
         blocking(move || FileBytes::open(&path)).await.map_err(missing)
     }
 
+    /// Where the bytes of `id` lie, for a tool that reads them.
+    #[must_use]
+    pub fn path(&self, id: FileId) -> PathBuf {
+        self.place.home(id)
+    }
+
     /// Begins the removal of `id`: its bytes enter the journal. Then delete the row, and
     /// [`Journaled::discard`] — or [`Journaled::keep`], where the row has to stay.
     ///

@@ -324,7 +324,8 @@ fn found(conn: &mut PgConnection) -> BTreeMap<String, Vec<String>> {
     .unwrap();
     let columns: Vec<Column> = sql_query(
         "SELECT table_name::text, column_name || ' ' || udt_name || ' ' || is_nullable AS definition \
-         FROM information_schema.columns WHERE table_schema = 'public' ORDER BY table_name, ordinal_position",
+         FROM information_schema.columns JOIN information_schema.tables USING (table_schema, table_name) \
+         WHERE table_schema = 'public' AND table_type = 'BASE TABLE' ORDER BY table_name, ordinal_position",
     )
     .load(conn)
     .unwrap();

@@ -68,6 +68,9 @@ struct House {
     stream: String,
     file: String,
     shared: Shared,
+    /// The file of the video that is shared, and a play of it.
+    film: String,
+    play: String,
 }
 
 impl House {
@@ -78,26 +81,39 @@ impl House {
         let things = app.catalogue(&owner).await;
         let stream = app.post("/streams", &owner, json!({"episode_id": things.episode})).await.id();
         let file = app.upload(&owner, "a.vtt", b"WEBVTT\n\n00:00.000 --> 00:01.000\nHello\n".to_vec()).await.id();
+        // A name that would be drawn could hold what searches here are for.
+        app.patch(&format!("/users/{}", owner.id), &owner, json!({"username": "brook"})).await.data(200);
         let shared = app.sharing(&owner, "A walk").await;
-        Self { db, app, owner, things, stream, file, shared }
+        let play = app.post(&format!("/v/{}/plays", shared.hash), &owner, json!({})).await.data(201);
+        let shown =
+            play["playback"]["file"].as_str().and_then(|path| path.split('/').nth(2)).expect("a link").to_owned();
+        let play = play["session"].as_str().expect("an id").to_owned();
+        Self { db, app, owner, things, stream, file, shared, film: shown, play }
     }
 
     /// A path of the description, of things that are there.
     fn concrete(&self, path: &str) -> String {
         let path = if path.contains("{id}") { path.replace("{id}", self.id_for(path)) } else { path.to_owned() };
         let Shared { channel, hash, .. } = &self.shared;
-        let values = [("{hash}", hash.as_str()), ("{name}", channel), ("{kind}", "all"), ("{query}", "walk")];
+        let values = [
+            ("{hash}", hash.as_str()),
+            ("{name}", channel),
+            ("{kind}", "all"),
+            ("{query}", "walk"),
+            ("{ref}", &self.film),
+            ("{session}", &self.play),
+        ];
         values.into_iter().fold(path, |path, (variable, value)| path.replace(variable, value))
     }
 
     fn id_for(&self, path: &str) -> &str {
-        match path.split('/').nth(1).unwrap_or_default() {
+        match path.trim_start_matches("/stats").split('/').nth(1).unwrap_or_default() {
             "users" => &self.owner.id,
             "genres" => &self.things.genre,
             "series" => &self.things.series,
             "seasons" => &self.things.season,
             "episodes" => &self.things.episode,
-            "streams" => &self.stream,
+            "streams" | "me" => &self.stream,
             "files" | "media" => &self.file,
             other => panic!("no {other}"),
         }
@@ -167,6 +183,7 @@ impl House {
             ("POST", "password/forgot") => json!({"email": "nobody@example.org"}),
             ("POST", "password/reset") => json!({"token": "x", "password": "correct horse"}),
             ("PUT", path) if path.ends_with("/reaction") => json!({"reaction": "like"}),
+            ("PATCH", path) if path.contains("/plays/") => json!({"position_seconds": 1}),
             ("PATCH", _) => json!({}),
             other => panic!("no body for {other:?}"),
         }

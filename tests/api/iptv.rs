@@ -68,6 +68,11 @@ fn refers_to_nothing(answer: &Answer, field: &str, what: &str) {
     assert_eq!(answer.status, 400);
 }
 
+fn with(shown: &Value, beside: &Value) -> Value {
+    let fields = shown.as_object().into_iter().chain(beside.as_object()).flatten();
+    Value::Object(fields.map(|(name, value)| (name.clone(), value.clone())).collect())
+}
+
 /// One resource, from its creation to its end.
 struct Life {
     nouns: [&'static str; 2],
@@ -76,6 +81,8 @@ struct Life {
     shown: Value,
     change: Value,
     changed: Value,
+    /// What the answers to the creation and to the change show beside.
+    beside: [Value; 2],
 }
 
 impl Life {
@@ -89,7 +96,8 @@ impl Life {
                 "status": status, "response": response, "message": format!("{noun} {message} successfully"), "data": data
             })
         };
-        assert_eq!(timeless(&made), answer(201, "Created", "created", &shown));
+        let [beside_made, beside_changed] = self.beside;
+        assert_eq!(timeless(&made), answer(201, "Created", "created", &with(&shown, &beside_made)));
         let path = format!("{}/{id}", self.path);
         assert_eq!(made.header("location"), Some(path.as_str()));
         assert_eq!(made.header("content-type"), Some("application/json"));
@@ -109,7 +117,7 @@ impl Life {
         let before = app.get(&path, person).await.data(200);
         let changed = app.patch(&path, person, self.change).await;
         let wanted = with_id(self.changed, &id);
-        assert_eq!(timeless(&changed), answer(200, "OK", "updated", &wanted));
+        assert_eq!(timeless(&changed), answer(200, "OK", "updated", &with(&wanted, &beside_changed)));
         let after = app.get(&path, person).await;
         assert_eq!(timeless(&after), answer(200, "OK", "fetched", &wanted));
         assert_eq!(after.data(200)["createdAt"], before["createdAt"]);
@@ -138,6 +146,7 @@ async fn what_is_created_can_be_read_changed_and_deleted() {
             shown: json!({"name": "Drama"}),
             change: json!({"name": "Crime"}),
             changed: json!({"name": "Crime"}),
+            beside: [json!({}), json!({})],
         },
         Life {
             nouns: ["Series", "Series"],
@@ -152,6 +161,7 @@ async fn what_is_created_can_be_read_changed_and_deleted() {
                 "name": "Metropolis", "description": "A city", "genre_id": null, "genre_ids": [],
                 "rating": null, "trailer_id": null, "image_id": null,
             }),
+            beside: [json!({}), json!({})],
         },
         Life {
             nouns: ["Season", "Seasons"],
@@ -160,6 +170,7 @@ async fn what_is_created_can_be_read_changed_and_deleted() {
             shown: json!({"name": "Two", "description": "", "series_id": base.series, "number": 2}),
             change: json!({"number": 7}),
             changed: json!({"name": "Two", "description": "", "series_id": base.series, "number": 7}),
+            beside: [json!({}), json!({})],
         },
         Life {
             nouns: ["Episode", "Episodes"],
@@ -174,14 +185,25 @@ async fn what_is_created_can_be_read_changed_and_deleted() {
                 "name": "More", "description": "It goes on", "season_id": base.season, "number": 2, "image_id": null,
                 "file_id": null, "duration_seconds": null,
             }),
+            beside: [json!({}), json!({})],
         },
         Life {
             nouns: ["Stream", "Streams"],
             path: "/streams",
             made: json!({"episode_id": base.episode}),
-            shown: json!({"episode_id": base.episode, "user_id": owner.id, "position_seconds": 0.0}),
-            change: json!({"position_seconds": 61.25}),
-            changed: json!({"episode_id": base.episode, "user_id": owner.id, "position_seconds": 61.25}),
+            shown: json!({
+                "episode_id": base.episode, "user_id": owner.id, "file_id": null, "position_seconds": 0.0,
+                "state": "playing", "watched_seconds": 0.0,
+            }),
+            change: json!({"position_seconds": 61.25, "state": "paused"}),
+            changed: json!({
+                "episode_id": base.episode, "user_id": owner.id, "file_id": null, "position_seconds": 61.25,
+                "state": "paused", "watched_seconds": 0.0,
+            }),
+            beside: [
+                json!({"heartbeat_seconds": 5, "viewed": false, "playback": null}),
+                json!({"heartbeat_seconds": 5, "viewed": false}),
+            ],
         },
     ];
     for life in lives {

@@ -425,7 +425,7 @@ async fn a_cursor_is_taken_by_its_own_list_only() {
 }
 
 /// Statements that this server has sent to Postgres.
-async fn statements(app: &App, person: &Person) -> u64 {
+pub(crate) async fn statements(app: &App, person: &Person) -> u64 {
     let answer = app.get("/metrics", person).await;
     let metrics = String::from_utf8(answer.bytes).unwrap();
     let line = metrics.lines().find_map(|line| line.strip_prefix("playhouse_sql_statements_total "));
@@ -447,6 +447,7 @@ async fn every_list_takes_two_statements_at_most_whatever_its_length() {
         "/streams".to_owned(),
         "/users".to_owned(),
         "/files".to_owned(),
+        "/me/history".to_owned(),
         format!("/genres/{}/series", base.genre),
         format!("/genres/{}/series/seasons", base.genre),
         format!("/series/{}/seasons", base.series),

@@ -10,7 +10,7 @@ use std::{
 
 use diesel::connection::SimpleConnection as _;
 use playhouse::{
-    db::queries::{episodes, files, genres, seasons, series, streams, users},
+    db::queries::{episodes, files, genres, me, seasons, series, streams, users},
     domain::listing::Listing,
 };
 use reqwest::Method;
@@ -219,7 +219,7 @@ async fn the_description_names_every_parameter_of_every_list() {
     let app = App::start(&db);
     let owner = app.register().await;
     let document = open(&app, "/api-docs/openapi.json").await.json();
-    let lists: [(&str, &Listing); 16] = [
+    let lists: [(&str, &Listing); 17] = [
         ("/users", &users::LISTING),
         ("/genres", &genres::LISTING),
         ("/series", &series::LISTING),
@@ -236,6 +236,7 @@ async fn the_description_names_every_parameter_of_every_list() {
         ("/users/{id}/streams/episode", &episodes::LISTING),
         ("/episodes/{id}/streams", &streams::LISTING),
         ("/streams/{id}/episode/season/series/genre", &genres::LISTING),
+        ("/me/history", &me::LISTING),
     ];
     let mut described = 0;
     for (path, listing) in lists {

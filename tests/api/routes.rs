@@ -70,6 +70,11 @@ const TABLE: &[Row] = &[
     ("PATCH", "/users/<user>", Json(r#"{"first_name":"Eve"}"#), OWN),
     ("PATCH", "/users/<user>", Json(r#"{"roles":["editor"]}"#), OWNER),
     ("DELETE", "/users/<user>", Nothing, OWN),
+    ("GET", "/me", Nothing, ACCOUNTS),
+    ("GET", "/me/continue-watching", Nothing, ACCOUNTS),
+    ("GET", "/me/history", Nothing, ACCOUNTS),
+    ("DELETE", "/me/history", Nothing, ACCOUNTS),
+    ("DELETE", "/me/history/<stream>", Nothing, [401, 200, 404, 404, 404]),
     ("GET", "/users/<user>/streams", Nothing, OWN),
     ("GET", "/users/<user>/streams/episode", Nothing, OWN),
     ("POST", "/genres", Json(r#"{"name":"<new>"}"#), EDITORS_CREATE),
@@ -152,7 +157,23 @@ const TABLE: &[Row] = &[
     ("GET", "/channel/picture/<channel name>", Nothing, ANYONE),
     ("PUT", "/channel/picture", Picture, SHARERS),
     ("DELETE", "/channel/<channel name>", Nothing, UPLOADER_OR_OWNER),
+    ("POST", "/v/<hash>/plays", Nothing, [201; 5]),
+    ("POST", "/v/<announced hash>/plays", Nothing, [404; 5]),
+    ("PATCH", "/v/<hash>/plays/<play session>", Json(BEAT), [404, 200, 404, 404, 404]),
+    ("PATCH", "/v/<hash>/plays/<open session>", Json(BEAT), ANYONE),
+    ("PATCH", "/v/<announced hash>/plays/<play session>", Json(BEAT), [404; 5]),
+    ("GET", "/play/<film ref>/file", Nothing, ANYONE),
+    ("GET", "/play/<token ref>/file", Nothing, ANYONE),
+    ("GET", "/play/<file ref>/file", Nothing, [403; 5]),
+    ("GET", "/play/<film ref>/poster.jpg", Nothing, ANYONE),
+    ("GET", "/play/<file ref>/poster.jpg", Nothing, [403; 5]),
     ("GET", "/stats", Nothing, ACCOUNTS),
+    ("GET", "/stats/top?kind=videos", Nothing, ACCOUNTS),
+    ("GET", "/stats/episodes/<episode>", Nothing, ACCOUNTS),
+    ("GET", "/stats/series/<series>", Nothing, ACCOUNTS),
+    ("GET", "/stats/files/<file>", Nothing, EDITORS),
+    ("GET", "/stats/videos/<hash>", Nothing, ACCOUNTS),
+    ("GET", "/stats/events", Nothing, ACCOUNTS),
     ("PUT", "/maintenance", Json(r#"{"on":false}"#), OWNER),
     ("GET", "/healthz", Nothing, ANYONE),
     ("GET", "/readyz", Nothing, ANYONE),
@@ -160,6 +181,7 @@ const TABLE: &[Row] = &[
     ("GET", "/api-docs/openapi.json", Nothing, ANYONE),
 ];
 
+const BEAT: &str = r#"{"position_seconds":1}"#;
 const SUBTITLE: &[u8] = b"WEBVTT\n\n00:00.000 --> 00:01.000\nHere's looking at you, kid.\n";
 
 /// One of each thing, the viewer's where it belongs to somebody.
@@ -172,7 +194,20 @@ struct Things {
     /// One that the catalogue refers to.
     shown: String,
     /// The viewer's channel; only where it is asked for: to make it takes a moment.
-    shared: Option<Shared>,
+    shared: Option<Watched>,
+}
+
+/// A channel, and who watches it.
+struct Watched {
+    channel: Shared,
+    /// The file of its video.
+    film: String,
+    /// A token for it, of the viewer's.
+    token: String,
+    /// The viewer's play of it.
+    play: String,
+    /// A play of nobody in particular.
+    open: String,
 }
 
 impl Things {
@@ -189,13 +224,20 @@ impl Things {
 
     async fn make_all(app: &App, owner: &Person) -> Self {
         let mut things = Self::make(app, owner).await;
-        things.shared = Some(app.sharing(&things.viewer, "A walk").await);
+        let channel = app.sharing(&things.viewer, "A walk").await;
+        let plays = format!("/v/{}/plays", channel.hash);
+        let play = app.post(&plays, &things.viewer, json!({})).await.data(201);
+        let open = app.post_open(&plays, json!({})).await.data(201);
+        let film = play["playback"]["file"].as_str().and_then(|path| path.split('/').nth(2)).expect("a link");
+        let token = app.watch(&things.viewer, json!({"file_id": film})).await.token().to_owned();
+        let text = |play: &Value| play["session"].as_str().expect("an id").to_owned();
+        things.shared = Some(Watched { film: film.to_owned(), token, play: text(&play), open: text(&open), channel });
         things
     }
 
     /// What the row needs, fresh.
     async fn make_for(app: &App, owner: &Person, (_, path, sent, _): &Row) -> Self {
-        let named = |text: &str| ["hash>", "<channel name>"].iter().any(|name| text.contains(name));
+        let named = |text: &str| ["hash>", "<channel name>", " ref>"].iter().any(|name| text.contains(name));
         if named(path) || matches!(sent, Json(body) if named(body)) {
             Self::make_all(app, owner).await
         } else {
@@ -208,8 +250,12 @@ impl Things {
         let fresh = Uuid::new_v4().simple().to_string();
         let none = String::new();
         let (channel, hash, announced) = match &self.shared {
-            Some(Shared { channel, hash, announced }) => (channel, hash, announced),
+            Some(Watched { channel: Shared { channel, hash, announced }, .. }) => (channel, hash, announced),
             None => (&none, &none, &none),
+        };
+        let (film, token, play, open) = match &self.shared {
+            Some(Watched { film, token, play, open, .. }) => (film, token, play, open),
+            None => (&none, &none, &none, &none),
         };
         let names = [
             ("<user>", self.viewer.id.as_str()),
@@ -225,6 +271,11 @@ impl Things {
             ("<channel name>", channel),
             ("<hash>", hash),
             ("<announced hash>", announced),
+            ("<film ref>", film),
+            ("<token ref>", token),
+            ("<file ref>", &self.file),
+            ("<play session>", play),
+            ("<open session>", open),
             ("<kind>", "all"),
             ("<query>", "walk"),
             ("<nick>", &fresh[..20]),
@@ -253,10 +304,11 @@ impl Things {
 
 /// `/genres/<genre>/series` → `/genres/{id}/series`, `/v/<announced hash>` → `/v/{hash}`.
 fn described_as(path: &str) -> String {
+    let path = path.split('?').next().unwrap_or_default();
     let segments = path.split('/').map(|segment| {
         let variable = segment.strip_prefix('<').and_then(|rest| rest.strip_suffix('>'));
         match variable.and_then(|name| name.rsplit(' ').next()) {
-            Some(name @ ("hash" | "name" | "kind" | "query")) => format!("{{{name}}}"),
+            Some(name @ ("hash" | "name" | "kind" | "query" | "ref" | "session")) => format!("{{{name}}}"),
             Some(_) => "{id}".to_owned(),
             None => segment.to_owned(),
         }
@@ -332,12 +384,16 @@ async fn signed_in_for(app: &App, person: &Person, path: &str) -> Person {
 
 const NO_RIGHT: &str = "Access denied. You do not have the right to do this.";
 
-/// What the envelope says to who is refused.
-fn message(status: u16) -> (&'static str, &'static str) {
+/// What the envelope says to who is refused `what`: a row of the table.
+fn message(what: &str, status: u16) -> (&'static str, &'static str) {
     match status {
+        403 if what.contains("/play/") => ("Forbidden", "This link does not hold, or does not hold any more"),
         400 => ("Bad Request", "The file cannot be deleted: it is referred to by an episode (as its file)"),
         401 => ("Unauthorized", "Access denied. No token provided."),
         403 => ("Forbidden", NO_RIGHT),
+        404 if what.contains("/v/<announced hash>") => ("Not Found", "Video not found"),
+        404 if what.contains("/plays/") => ("Not Found", "Play not found"),
+        404 => ("Not Found", "Viewing not found"),
         other => panic!("{other}"),
     }
 }
@@ -363,7 +419,7 @@ fn has_the_shape_of_its_status(answer: &Answer, what: &str) {
     let said = answer.refusal();
     match answer.shape() {
         Shape::Envelope => {
-            let (response, message) = message(answer.status);
+            let (response, message) = message(what, answer.status);
             assert_eq!((&answer.json()["response"], &said), (&json!(response), &json!(message)), "{what}");
         }
         Shape::Response => assert_eq!(said, json!(word(&answer.path, answer.status)), "{what}"),
@@ -372,9 +428,10 @@ fn has_the_shape_of_its_status(answer: &Answer, what: &str) {
 
 /// Where the item of a path is looked at.
 fn shown_at(path: &str) -> String {
-    match path.strip_prefix("/channel/") {
-        Some(name) => format!("/videos/channel/{name}"),
-        None => path.to_owned(),
+    match (path.strip_prefix("/channel/"), path.strip_prefix("/me/history/")) {
+        (Some(name), _) => format!("/videos/channel/{name}"),
+        (_, Some(id)) => format!("/streams/{id}"),
+        (None, None) => path.to_owned(),
     }
 }
 
@@ -393,8 +450,10 @@ async fn every_route_answers_every_kind_of_caller_as_the_table_says() {
             let things = fresh.as_ref().unwrap_or(&standing);
             let caller = caller(&app, &people, things, (path, column)).await;
             // Items can be looked at before and after; `/users/<user>` and the like are such. A video that
-            // is only announced is shown to nobody.
-            let shown = matches!(*method, "PATCH" | "DELETE") && !path.contains("<announced hash>");
+            // is only announced is shown to nobody; a play has no GET, and a history is no item.
+            let no_item =
+                ["<announced hash>", "/plays/"].iter().any(|part| path.contains(part)) || *path == "/me/history";
+            let shown = matches!(*method, "PATCH" | "DELETE") && !no_item;
             let item = shown.then(|| shown_at(&things.fill(path)));
             let before = match &item {
                 Some(item) => Some(app.get(item, owner).await),

@@ -2,7 +2,6 @@
 
 use std::{process::Stdio, sync::LazyLock};
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -10,6 +9,7 @@ use super::{
     app::{Answer, App},
     media::{ffmpeg, temporary},
     people::{PASSWORD, Person},
+    tokens::claims,
 };
 
 /// Less than a second of H.264, 160 by 90 pixels.
@@ -39,12 +39,6 @@ pub fn picture_facts(bytes: &[u8]) -> String {
         .expect("ffprobe starts");
     std::fs::remove_file(path).expect("a file");
     String::from_utf8(output.stdout).expect("text").trim().to_owned()
-}
-
-/// The claims of a token, unverified.
-pub fn claims(token: &str) -> Value {
-    let payload = token.split('.').nth(1).expect("three parts");
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).expect("base64")).expect("JSON")
 }
 
 /// A body for `POST /sign_up` that is right.

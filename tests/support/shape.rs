@@ -1,5 +1,6 @@
-//! How the contracts shape what they say, by the first segment of a path. Written out here, not taken
-//! from the server: a path that changes its shape is noticed.
+//! How the contracts shape what they say, by the first segment of a path; but for plays, which lie below the path
+//! of a video and speak as all playback does. Written out here, not taken from the server: a path that changes
+//! its shape is noticed.
 
 use serde_json::{Value, json};
 
@@ -21,8 +22,13 @@ const RESPONSES: [&str; 10] =
 impl Shape {
     /// The shape of what is said below `path`.
     pub fn of(path: &str) -> Self {
-        let first = path.strip_prefix('/').unwrap_or(path).split(['/', '?']).next().unwrap_or_default();
-        if RESPONSES.contains(&first) { Self::Response } else { Self::Envelope }
+        let path = path.split('?').next().unwrap_or_default();
+        let segments: Vec<&str> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
+        match segments[..] {
+            ["v", hash, "plays", ..] if !hash.is_empty() => Self::Envelope,
+            [first, ..] if RESPONSES.contains(&first) => Self::Response,
+            _ => Self::Envelope,
+        }
     }
 }
 

@@ -14,6 +14,7 @@ mod error;
 mod keys;
 mod lockout;
 mod passwords;
+mod playback_tokens;
 mod reset;
 mod reset_limit;
 mod sign_in;
@@ -32,6 +33,7 @@ pub use self::{
     clock::Clock,
     error::{AuthError, AuthStartError, TokenError},
     keys::KeyError,
+    playback_tokens::{PlaybackClaims, PlaybackGrant, PlaybackToken},
     reset::{MailResetLink, ResetMailError},
     sign_in::{AccessLife, SignIn, SignedIn},
     tokens::{TokenPair, text_of},
@@ -40,6 +42,7 @@ use self::{
     keys::SigningKey,
     lockout::Lockout,
     passwords::Passwords,
+    playback_tokens::PlaybackTokens,
     reset_limit::ResetLimit,
     standing::Standings,
     tokens::{TokenKind, Tokens},
@@ -49,13 +52,15 @@ use crate::{
     cache::{Cache, Scope},
     db::Db,
     domain::{access::Role, ids::UserId},
-    settings::AuthSettings,
+    settings::{AuthSettings, PlaybackSettings},
 };
 
 /// What the accounts need from the rest of the house.
 pub struct AuthParts<'a> {
     /// Section `auth`.
     pub settings: &'a AuthSettings,
+    /// Section `playback`.
+    pub playback: &'a PlaybackSettings,
     /// Where a generated token secret is kept.
     pub data_dir: &'a Path,
     /// How long an account is kept in memory at most.
@@ -75,6 +80,7 @@ pub struct Auth {
     cache: Cache,
     clock: Clock,
     tokens: Tokens,
+    playback: PlaybackTokens,
     passwords: Passwords,
     lockout: Lockout,
     standings: Standings,
@@ -91,9 +97,10 @@ impl Auth {
     /// # Errors
     /// See [`AuthStartError`].
     pub fn start(parts: AuthParts<'_>) -> Result<Self, AuthStartError> {
-        let AuthParts { settings, data_dir, keep, db, cache, clock } = parts;
+        let AuthParts { settings, playback, data_dir, keep, db, cache, clock } = parts;
         let key = SigningKey::open(&settings.token_secret, data_dir)?;
         Ok(Self {
+            playback: PlaybackTokens::new(settings, playback, key.clone(), clock.clone()),
             tokens: Tokens::new(settings, key, clock.clone()),
             passwords: Passwords::start(settings)?,
             lockout: Lockout::new(settings, cache.clone(), clock.clone()),
@@ -117,7 +124,7 @@ impl Auth {
     /// database is away.
     pub async fn authenticate(&self, token: &str) -> Result<Caller, AuthError> {
         let claims = self.tokens.verify(token, TokenKind::Access)?;
-        let standing = self.standings.of(&claims).await?;
+        let standing = self.standings.of(claims.bond()).await?;
         Ok(Caller { user_id: claims.sub, family: claims.fam, standing })
     }
 

@@ -10,7 +10,6 @@ use moka::sync::Cache as Kept;
 use super::{
     clock::Clock,
     error::{AuthError, TokenError},
-    tokens::Claims,
 };
 use crate::{
     cache::{Cache, Scope, Stamp},
@@ -41,6 +40,17 @@ pub(super) struct Standing {
     read_at: DateTime<Utc>,
 }
 
+/// What a token says of the account it was made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Bond {
+    /// The account.
+    pub(super) account: UserId,
+    /// Its epoch when the token was made.
+    pub(super) epoch: i32,
+    /// The sign-in it follows from.
+    pub(super) family: Option<FamilyId>,
+}
+
 /// How a token stands.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
@@ -51,14 +61,14 @@ enum Verdict {
 }
 
 impl Standing {
-    fn judge(&self, claims: &Claims, now: DateTime<Utc>) -> Verdict {
-        if claims.epoch < self.epoch {
+    fn judge(&self, bond: Bond, now: DateTime<Utc>) -> Verdict {
+        if bond.epoch < self.epoch {
             return Verdict::Ended;
         }
-        if claims.epoch > self.epoch {
+        if bond.epoch > self.epoch {
             return Verdict::ReadAgain;
         }
-        let Some(family) = claims.fam else { return Verdict::Good };
+        let Some(family) = bond.family else { return Verdict::Good };
         match self.families.iter().find(|known| known.id == family.uuid()) {
             Some(known) if known.expires_at > now => Verdict::Good,
             None if began(family).is_some_and(|began| began + CLOCKS < self.read_at) => Verdict::Ended,
@@ -90,20 +100,20 @@ impl Standings {
     }
 
     /// The account of a verified token, if it still takes the token.
-    pub(super) async fn of(&self, claims: &Claims) -> Result<Arc<Standing>, AuthError> {
+    pub(super) async fn of(&self, bond: Bond) -> Result<Arc<Standing>, AuthError> {
         let now = self.clock.now();
-        let stamp = self.cache.stamp(&[Scope::account(claims.sub)]);
-        if let (Some(stamp), Some((kept_at, standing))) = (stamp, self.kept.get(&claims.sub))
+        let stamp = self.cache.stamp(&[Scope::account(bond.account)]);
+        if let (Some(stamp), Some((kept_at, standing))) = (stamp, self.kept.get(&bond.account))
             && stamp == kept_at
         {
-            match standing.judge(claims, now) {
+            match standing.judge(bond, now) {
                 Verdict::Good => return Ok(standing),
                 Verdict::Ended => return Err(TokenError::Ended.into()),
                 Verdict::ReadAgain => {}
             }
         }
-        let standing = self.read(claims.sub, stamp).await?.ok_or(TokenError::Ended)?;
-        match standing.judge(claims, now) {
+        let standing = self.read(bond.account, stamp).await?.ok_or(TokenError::Ended)?;
+        match standing.judge(bond, now) {
             Verdict::Good => Ok(standing),
             Verdict::Ended | Verdict::ReadAgain => Err(TokenError::Ended.into()),
         }
@@ -129,7 +139,6 @@ mod tests {
     use uuid::{NoContext, Timestamp, Uuid};
 
     use super::*;
-    use crate::actors::auth::tokens::TokenKind;
 
     const NOW: i64 = 1_800_000_000;
 
@@ -151,16 +160,15 @@ mod tests {
         }
     }
 
-    fn claims(epoch: i32, family: FamilyId) -> Claims {
-        let (sub, jti) = (UserId::new(), Uuid::now_v7());
-        Claims { sub, exp: NOW + 60, nbf: None, jti, epoch, typ: TokenKind::Access, fam: Some(family) }
+    fn bond(epoch: i32, family: FamilyId) -> Bond {
+        Bond { account: UserId::new(), epoch, family: Some(family) }
     }
 
     #[test]
     fn old_epochs_and_ended_families_end_a_token_without_a_question_to_the_store() {
         let (live, over, gone) = (family(NOW - 100), family(NOW - 100), family(NOW - 100));
         let standing = standing(&[(live, NOW + 50), (over, NOW)]);
-        let judge = |epoch, family| standing.judge(&claims(epoch, family), at(NOW));
+        let judge = |epoch, family| standing.judge(bond(epoch, family), at(NOW));
         assert_eq!(judge(2, live), Verdict::Good);
         assert_eq!(judge(1, live), Verdict::Ended);
         assert_eq!(judge(2, over), Verdict::ReadAgain);
@@ -171,7 +179,7 @@ mod tests {
     fn a_token_that_may_be_newer_than_what_is_kept_asks_again() {
         let fresh = family(NOW - 1);
         let standing = standing(&[]);
-        assert_eq!(standing.judge(&claims(2, fresh), at(NOW)), Verdict::ReadAgain);
-        assert_eq!(standing.judge(&claims(3, fresh), at(NOW)), Verdict::ReadAgain);
+        assert_eq!(standing.judge(bond(2, fresh), at(NOW)), Verdict::ReadAgain);
+        assert_eq!(standing.judge(bond(3, fresh), at(NOW)), Verdict::ReadAgain);
     }
 }

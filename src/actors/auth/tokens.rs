@@ -15,6 +15,7 @@ use super::{
     error::{AuthError, TokenError},
     keys::SigningKey,
     sign_in::AccessLife,
+    standing::Bond,
 };
 use crate::{
     domain::{
@@ -56,6 +57,13 @@ pub(super) struct Claims {
     pub(super) typ: TokenKind,
     /// The sign-in it follows from.
     pub(super) fam: Option<FamilyId>,
+}
+
+impl Claims {
+    /// What they say of the account.
+    pub(super) const fn bond(&self) -> Bond {
+        Bond { account: self.sub, epoch: self.epoch, family: self.fam }
+    }
 }
 
 #[derive(Serialize)]

@@ -2,7 +2,7 @@
 
 use diesel::result::Error as DieselError;
 
-use crate::db::DbError;
+use crate::{actors::files::FilesError, db::DbError};
 
 /// Why the catalogue did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +19,9 @@ pub enum CatalogError {
     /// The caller may not.
     #[error("forbidden")]
     Forbidden,
+    /// A medium that is to be played cannot be looked at.
+    #[error(transparent)]
+    Medium(FilesError),
     /// What was cached cannot be read: a fault of ours.
     #[error("a cached page is malformed")]
     Cached,
@@ -38,7 +41,7 @@ pub struct WrongReference {
 }
 
 /// The constraints of the catalogue's tables and what breaking each means.
-const REFERENCES: [(&str, &str, &str); 8] = [
+const REFERENCES: [(&str, &str, &str); 9] = [
     ("genres_series_genre_id_fkey", "genre_ids", "a genre"),
     ("series_trailer_id_fkey", "trailer_id", "a file"),
     ("series_image_id_fkey", "image_id", "a file"),
@@ -47,6 +50,7 @@ const REFERENCES: [(&str, &str, &str); 8] = [
     ("episodes_image_id_fkey", "image_id", "a file"),
     ("episodes_file_id_fkey", "file_id", "a file"),
     ("streams_episode_id_fkey", "episode_id", "an episode"),
+    ("streams_file_id_fkey", "file_id", "a file"),
 ];
 
 impl From<DbError> for CatalogError {

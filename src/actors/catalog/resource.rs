@@ -104,7 +104,7 @@ macro_rules! resources {
 
 resources! {
     Genre: GenreId, GenreRow, NewGenre, GenreChange, genres, Genres, [Series];
-    Series: SeriesId, SeriesRow, NewSeries, SeriesChange, series, Series, [Seasons, Episodes];
-    Season: SeasonId, SeasonRow, NewSeason, SeasonChange, seasons, Seasons, [Episodes];
-    Episode: EpisodeId, EpisodeRow, NewEpisode, EpisodeChange, episodes, Episodes, [];
+    Series: SeriesId, SeriesRow, NewSeries, SeriesChange, series, Series, [Seasons, Episodes, Streams];
+    Season: SeasonId, SeasonRow, NewSeason, SeasonChange, seasons, Seasons, [Episodes, Streams];
+    Episode: EpisodeId, EpisodeRow, NewEpisode, EpisodeChange, episodes, Episodes, [Streams];
 }

@@ -68,7 +68,7 @@ impl Channels {
             other => ChannelsError::Frame(other),
         })?;
         let picture = Made {
-            owner_id: account,
+            owner_id: Some(account),
             name: "picture.webp".to_owned(),
             media: MediaType::WebP,
             facts: MediaFacts::default(),

@@ -19,7 +19,7 @@ use crate::{
     domain::{
         channels::{HashPath, NewVideo},
         ids::{UserId, VideoId},
-        media::{FileKind, MediaFacts, MediaType},
+        media::FileKind,
         text::{Description, Title},
     },
     media::frame::FrameError,
@@ -126,17 +126,7 @@ impl Channels {
             FrameError::NoFrame | FrameError::Timeout => ChannelsError::NotAVideo(error.to_string()),
             other => ChannelsError::Frame(other),
         })?;
-        let side = |pixels: u32| i32::try_from(pixels).ok();
-        let facts =
-            MediaFacts { width: side(thumbnail.width), height: side(thumbnail.height), ..MediaFacts::default() };
-        let made = Made {
-            owner_id: account,
-            name: format!("{hash}.jpg"),
-            media: MediaType::Jpeg,
-            facts,
-            bytes: thumbnail.jpeg,
-        };
-        Ok(self.files.make(made).await?)
+        Ok(self.files.make(Made::thumbnail(Some(account), &format!("{hash}.jpg"), thumbnail)).await?)
     }
 
     async fn why_refused(&self, hash: HashPath) -> ChannelsError {

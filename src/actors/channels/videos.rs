@@ -97,6 +97,33 @@ impl Channels {
         Ok(self.files.open(film, Reader::Everything).await?)
     }
 
+    /// The file of a video's bytes.
+    ///
+    /// # Errors
+    /// [`ChannelsError::NoVideo`]; the database's.
+    pub async fn film_of(&self, hash: &HashPath) -> Result<FileId, ChannelsError> {
+        Ok(self.files_of(hash).await?.0)
+    }
+
+    /// Whether the file is the bytes of a video: then anyone may have it.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn is_film(&self, file: FileId) -> Result<bool, ChannelsError> {
+        // Kept for films alone: of what is none, anyone could ask without end.
+        let load = async {
+            let asked: Result<_, ChannelsError> =
+                self.db.run(move |conn| Ok(videos::is_film(conn, file.uuid())?)).await;
+            if asked? { Ok(Bytes::from_static(b"film")) } else { Err(ChannelsError::NoVideo) }
+        };
+        let key = format!("channels:film/{file}");
+        match self.cache.get_or_load(&key, &[Scope::List(Kind::Videos)], load).await {
+            Ok(_) => Ok(true),
+            Err(ChannelsError::NoVideo) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The thumbnail of a video, for anyone.
     ///
     /// # Errors

@@ -19,6 +19,8 @@ pub enum ReferredBy {
     Thumbnail,
     /// As the picture of a channel.
     ChannelPicture,
+    /// As the poster of a film.
+    Poster,
 }
 
 impl ReferredBy {
@@ -33,6 +35,7 @@ impl ReferredBy {
             Self::Video => "a channel's video",
             Self::Thumbnail => "a channel's video (as its thumbnail)",
             Self::ChannelPicture => "a channel (as its picture)",
+            Self::Poster => "a film (as its poster)",
         }
     }
 
@@ -45,6 +48,7 @@ impl ReferredBy {
             "videos_file_id_fkey" => Some(Self::Video),
             "videos_thumbnail_id_fkey" => Some(Self::Thumbnail),
             "channels_picture_id_fkey" => Some(Self::ChannelPicture),
+            "posters_poster_id_fkey" => Some(Self::Poster),
             _ => None,
         }
     }

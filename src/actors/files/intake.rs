@@ -14,6 +14,7 @@ use crate::{
         media::{FileState, MediaFacts, MediaType, StoredFile},
     },
     media::{
+        frame::Thumbnail,
         probe::{ProbeError, Probed},
         sniff::{is_text_throughout, sniff},
     },
@@ -60,8 +61,8 @@ impl Examined {
 /// Bytes that were made here.
 #[derive(Debug)]
 pub struct Made {
-    /// Whose they are.
-    pub owner_id: UserId,
+    /// Whose they are; `None`: nobody's.
+    pub owner_id: Option<UserId>,
     /// What they are called.
     pub name: String,
     /// What they are.
@@ -70,6 +71,17 @@ pub struct Made {
     pub facts: MediaFacts,
     /// The bytes.
     pub bytes: Vec<u8>,
+}
+
+impl Made {
+    /// The file of a frame.
+    #[must_use]
+    pub fn thumbnail(owner_id: Option<UserId>, name: &str, thumbnail: Thumbnail) -> Self {
+        let side = |pixels: u32| i32::try_from(pixels).ok();
+        let facts =
+            MediaFacts { width: side(thumbnail.width), height: side(thumbnail.height), ..MediaFacts::default() };
+        Self { owner_id, name: name.to_owned(), media: MediaType::Jpeg, facts, bytes: thumbnail.jpeg }
+    }
 }
 
 /// Why a transaction around the rows of files ends without them.
@@ -122,7 +134,7 @@ impl Files {
         let media = sniff(incoming.head()).ok_or_else(|| unsupported("unknown type"))?;
         let received = incoming.finish().await?;
         let probed = self.probe(&received, media).await?;
-        let about = About { owner_id, name: original_name, media, probed };
+        let about = About { owner_id: Some(owner_id), name: original_name, media, probed };
         Ok(examined(received, about))
     }
 
@@ -172,7 +184,7 @@ impl Files {
 }
 
 struct About {
-    owner_id: UserId,
+    owner_id: Option<UserId>,
     name: String,
     media: MediaType,
     probed: Probed,
@@ -188,7 +200,7 @@ fn examined(received: Received, about: About) -> Examined {
         mime_type: media.mime_as(probed.kind).to_owned(),
         size: received.size(),
         sha256: received.sha256().to_owned(),
-        owner_id: Some(owner_id),
+        owner_id,
         state: FileState::Ready,
         facts: probed.facts,
         created_at: now,

@@ -9,7 +9,7 @@ mod intake;
 mod removal;
 mod settle;
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use foldhash::fast::RandomState;
 use moka::sync::Cache as Held;
@@ -223,7 +223,13 @@ impl Files {
         self.store.is_ready().await
     }
 
-    /// Removes the row and the bytes of `id`. Whoever reads at this moment may read on.
+    /// Where the bytes of `id` lie, for a tool that reads them; whether they do, nobody has looked.
+    #[must_use]
+    pub fn path(&self, id: FileId) -> PathBuf {
+        self.store.path(id)
+    }
+
+    /// Removes the row and the bytes of `id`, with its poster. Whoever reads at this moment may read on.
     ///
     /// # Errors
     /// [`FilesError::NotFound`], [`FilesError::Referred`], the store's, the database's.

@@ -46,10 +46,30 @@ impl RemoveFiles {
 /// Diesel's.
 pub fn remove_later(conn: &mut PgConnection, ids: &[Uuid]) -> QueryResult<()> {
     if let Some(first) = ids.chunks(AT_ONCE).next() {
-        files::delete_unreferenced(conn, first)?;
+        remove_rows(conn, first)?;
     }
     for files in ids.chunks(OF_A_JOB) {
         jobs::add(conn, &RemoveFiles { files: files.iter().copied().map(FileId::from).collect() })?;
     }
     Ok(())
+}
+
+/// Removes the rows of those of `ids` that nothing refers to, and with them their posters, whose bytes go by a
+/// job. Gives those whose rows stay. Within a transaction.
+///
+/// # Errors
+/// Diesel's.
+pub(super) fn remove_rows(conn: &mut PgConnection, ids: &[Uuid]) -> QueryResult<Vec<Uuid>> {
+    let deleted = files::delete_unreferenced(conn, ids)?;
+    remove_later(conn, &deleted.posters)?;
+    Ok(deleted.stay)
+}
+
+/// Removes the row of `id`, and its poster as [`remove_rows`] does. Within a transaction.
+///
+/// # Errors
+/// `NotFound`, a constraint where something refers to it; Diesel's.
+pub(super) fn remove_row(conn: &mut PgConnection, id: Uuid) -> QueryResult<()> {
+    let posters = files::delete(conn, id)?;
+    remove_later(conn, &posters)
 }

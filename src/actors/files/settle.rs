@@ -5,7 +5,12 @@ use std::{collections::HashSet, time::Duration};
 use diesel::{Connection as _, PgConnection};
 use tokio::sync::oneshot;
 
-use super::{super::write::Announcement, Examined, Files, FilesError, NotKept, ReferredBy, Stop, row_of};
+use super::{
+    super::write::Announcement,
+    Examined, Files, FilesError, NotKept, ReferredBy, Stop,
+    removal::{remove_row, remove_rows},
+    row_of,
+};
 use crate::{
     cache::Scope,
     db::{DbError, queries::files, rows::file::FileRow},
@@ -121,7 +126,7 @@ impl Files {
             .db
             .run(move |conn| {
                 let _alive = alive;
-                files::delete(conn, id.uuid()).map_err(DbError::from)
+                conn.transaction(|conn| remove_row(conn, id.uuid())).map_err(DbError::from)
             })
             .await;
         self.forget(id).await;
@@ -174,7 +179,7 @@ impl Files {
         let asked: Vec<_> = ids.iter().copied().map(FileId::uuid).collect();
         let rows: HashSet<FileId> = self
             .db
-            .run(move |conn| files::delete_unreferenced(conn, &asked).map_err(DbError::from))
+            .run(move |conn| conn.transaction(|conn| remove_rows(conn, &asked)).map_err(DbError::from))
             .await?
             .into_iter()
             .map(FileId::from)

@@ -75,12 +75,24 @@ impl Ledger {
         self.ask(Ask::Save(Save { heard: Heard::new(progress, age), answer, refused: 0 }), answered).await
     }
 
-    /// Stores all notes, once; for a stop.
+    /// Stores all notes; for a stop. Where Postgres does not take them it is tried for some seconds.
     pub async fn flush(&self) {
         let (done, is_done) = oneshot::channel();
-        if self.clerk.send(Flush(done)).await.is_err() || is_done.await.is_err() {
-            tracing::warn!("the ledger is gone: its last notes are lost");
+        let left = match self.clerk.send(Flush(done)).await {
+            Ok(()) => is_done.await.ok(),
+            Err(_) => None,
+        };
+        match left {
+            Some(0) => {}
+            Some(left) => tracing::warn!(left, "the last positions of sessions were not stored: Postgres is away"),
+            None => tracing::warn!("the ledger is gone: its last notes are lost"),
         }
+    }
+
+    /// Whether the ledger still takes anything.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.clerk.connected()
     }
 
     /// Views and milliseconds of watch time that this process has committed.

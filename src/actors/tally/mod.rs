@@ -1,6 +1,5 @@
 //! The tally: requests answered and bytes served, counted without a lock and flushed to Redis by
-//! one task. What could not be flushed is kept until it can be. Live sessions are counted from
-//! the times of their last signs of life.
+//! one task, with what else a node knows of itself. What could not be flushed is kept until it can be.
 
 use std::{
     sync::{
@@ -13,10 +12,7 @@ use std::{
 use chrono::Utc;
 use uuid::Uuid;
 
-use crate::{
-    cache::{Cache, keys},
-    domain::ids::StreamId,
-};
+use crate::cache::{Cache, keys};
 
 /// How often counts go to Redis.
 const FLUSH: Duration = Duration::from_millis(200);
@@ -24,8 +20,6 @@ const FLUSH: Duration = Duration::from_millis(200);
 const NODE_LIFE_SECONDS: i64 = 10;
 /// What a node told is remembered this long, so that it is not counted twice.
 const NODE_MEMORY_SECONDS: i64 = 86_400;
-/// A session without a sign of life for this long has ended.
-const SESSION_LIFE_SECONDS: i64 = 120;
 /// Counters that threads spread over.
 const SHARDS: usize = 16;
 
@@ -55,6 +49,17 @@ struct Inner {
     node: String,
     started: Instant,
     script: redis::Script,
+    gauges: Box<dyn Fn() -> NodeGauges + Send + Sync>,
+}
+
+/// What a node knows of itself: what it counted since its start, and who views through it now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct NodeGauges {
+    pub views: u64,
+    pub watched_ms: u64,
+    pub sessions: u64,
+    pub viewers: u64,
 }
 
 /// Counts of requests and bytes.
@@ -65,33 +70,29 @@ pub struct Counts {
     pub bytes: u64,
 }
 
-/// Counts of one node.
+/// What one node told last.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct NodeStatistics {
     pub node: String,
     pub counts: Counts,
+    pub gauges: NodeGauges,
     pub uptime_seconds: u64,
 }
 
-/// Counts of the installation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
-pub struct Statistics {
-    pub counts: Counts,
-    pub sessions: u64,
-    pub nodes: Vec<NodeStatistics>,
-}
+/// Names of a node's gauges in Redis.
+const GAUGES: [&str; 5] = ["uptime", "views", "watched_ms", "sessions", "viewers"];
 
 /// Redis has no answer now.
 #[derive(Debug, thiserror::Error)]
 #[error("the statistics are away")]
-pub struct StatisticsAway(#[source] Option<redis::RedisError>);
+pub struct StatisticsAway(#[source] pub(super) Option<redis::RedisError>);
 
 impl Tally {
-    /// Starts counting and flushing. Needs a running runtime.
+    /// Starts counting and flushing. `gauges` says what else this node knows of itself; it is asked several
+    /// times a second. Needs a running runtime.
     #[must_use]
-    pub fn start(cache: Cache) -> Self {
+    pub fn start(cache: Cache, gauges: impl Fn() -> NodeGauges + Send + Sync + 'static) -> Self {
         let tally = Self {
             inner: Arc::new(Inner {
                 requests: Default::default(),
@@ -100,6 +101,7 @@ impl Tally {
                 node: Uuid::new_v4().simple().to_string(),
                 started: Instant::now(),
                 script: redis::Script::new(keys::TALLY_SCRIPT),
+                gauges: Box::new(gauges),
             }),
         };
         let flushing = tally.clone();
@@ -138,6 +140,12 @@ impl Tally {
         }
     }
 
+    /// What else this process knows of itself.
+    #[must_use]
+    pub fn gauges(&self) -> NodeGauges {
+        (self.inner.gauges)()
+    }
+
     /// How long this process has run.
     #[must_use]
     pub fn uptime(&self) -> Duration {
@@ -155,67 +163,54 @@ impl Tally {
         let now = self.here();
         let mut call = script.prepare_invoke();
         call.key(cache.key(keys::TOTALS)).key(cache.key(&keys::node_statistics(node))).key(cache.key(keys::NODES));
-        call.arg(now.requests).arg(now.bytes).arg(self.uptime().as_secs()).arg(node);
-        call.arg(Utc::now().timestamp()).arg(NODE_MEMORY_SECONDS);
+        call.arg(now.requests).arg(now.bytes).arg(node).arg(Utc::now().timestamp()).arg(NODE_MEMORY_SECONDS);
+        let NodeGauges { views, watched_ms, sessions, viewers } = self.gauges();
+        for (name, value) in GAUGES.into_iter().zip([self.uptime().as_secs(), views, watched_ms, sessions, viewers]) {
+            call.arg(name).arg(value);
+        }
         call.invoke_async::<()>(&mut redis).await.map_err(|error| self.away(error))
     }
 
-    /// Notes a sign of life of a viewing session. A failure costs the statistics one session.
-    pub async fn session_lives(&self, id: StreamId) {
-        let mut command = redis::cmd("ZADD");
-        command.arg(self.inner.cache.key(keys::SESSIONS)).arg(Utc::now().timestamp()).arg(id.to_string());
-        self.note(command).await;
-    }
-
-    /// Notes that a viewing session has ended.
-    pub async fn session_ended(&self, id: StreamId) {
-        let mut command = redis::cmd("ZREM");
-        command.arg(self.inner.cache.key(keys::SESSIONS)).arg(id.to_string());
-        self.note(command).await;
-    }
-
-    async fn note(&self, command: redis::Cmd) {
-        let Some(mut redis) = self.inner.cache.redis() else { return };
-        if let Err(error) = command.query_async::<()>(&mut redis).await {
-            self.inner.cache.report_failure(&error);
-        }
-    }
-
-    /// The counts of all nodes, from Redis alone; this node's are up to the moment.
+    /// The counts of all nodes that ever ran, and what each of those that run now told last; from Redis
+    /// alone, this node's up to the moment.
     ///
     /// # Errors
     /// Redis is away.
-    pub async fn statistics(&self) -> Result<Statistics, StatisticsAway> {
+    pub async fn served(&self) -> Result<(Counts, Vec<NodeStatistics>), StatisticsAway> {
         self.flush().await?;
         let cache = &self.inner.cache;
         let mut redis = cache.redis().ok_or(StatisticsAway(None))?;
-        let now = Utc::now().timestamp();
-        let (sessions, nodes) = (cache.key(keys::SESSIONS), cache.key(keys::NODES));
+        let nodes = cache.key(keys::NODES);
         let mut pipe = redis::pipe();
-        pipe.cmd("ZREMRANGEBYSCORE").arg(&sessions).arg("-inf").arg(now - SESSION_LIFE_SECONDS).ignore();
-        pipe.cmd("ZREMRANGEBYSCORE").arg(&nodes).arg("-inf").arg(now - NODE_LIFE_SECONDS).ignore();
+        pipe.cmd("ZREMRANGEBYSCORE").arg(&nodes).arg("-inf").arg(Utc::now().timestamp() - NODE_LIFE_SECONDS).ignore();
         pipe.cmd("HMGET").arg(cache.key(keys::TOTALS)).arg("requests").arg("bytes");
-        pipe.cmd("ZCARD").arg(&sessions);
         pipe.cmd("ZRANGE").arg(&nodes).arg(0).arg(-1);
-        let (totals, sessions, names): ((Option<u64>, Option<u64>), u64, Vec<String>) =
+        let ((requests, bytes), names): ((Option<u64>, Option<u64>), Vec<String>) =
             pipe.query_async(&mut redis).await.map_err(|error| self.away(error))?;
         let mut pipe = redis::pipe();
         for name in &names {
-            pipe.cmd("HMGET").arg(cache.key(&keys::node_statistics(name))).arg(&["requests", "bytes", "uptime"]);
+            let key = cache.key(&keys::node_statistics(name));
+            pipe.cmd("HMGET").arg(key).arg("requests").arg("bytes").arg(&GAUGES);
         }
-        let each: Vec<(Option<u64>, Option<u64>, Option<u64>)> =
-            pipe.query_async(&mut redis).await.map_err(|error| self.away(error))?;
-        let nodes = names.into_iter().zip(each).map(|(node, (requests, bytes, uptime))| NodeStatistics {
-            node,
-            counts: Counts { requests: requests.unwrap_or(0), bytes: bytes.unwrap_or(0) },
-            uptime_seconds: uptime.unwrap_or(0),
-        });
-        let counts = Counts { requests: totals.0.unwrap_or(0), bytes: totals.1.unwrap_or(0) };
-        Ok(Statistics { counts, sessions, nodes: nodes.collect() })
+        let each: Vec<Vec<Option<u64>>> = pipe.query_async(&mut redis).await.map_err(|error| self.away(error))?;
+        let nodes = names.into_iter().zip(each).map(|(node, told)| NodeStatistics::of(node, told)).collect();
+        Ok((Counts { requests: requests.unwrap_or(0), bytes: bytes.unwrap_or(0) }, nodes))
     }
 
     fn away(&self, error: redis::RedisError) -> StatisticsAway {
         self.inner.cache.report_failure(&error);
         StatisticsAway(Some(error))
+    }
+}
+
+impl NodeStatistics {
+    /// What was told: requests, bytes, then the gauges in their order.
+    fn of(node: String, told: Vec<Option<u64>>) -> Self {
+        let mut told = told.into_iter();
+        let mut next = || told.next().flatten().unwrap_or(0);
+        let counts = Counts { requests: next(), bytes: next() };
+        let uptime_seconds = next();
+        let gauges = NodeGauges { views: next(), watched_ms: next(), sessions: next(), viewers: next() };
+        Self { node, counts, gauges, uptime_seconds }
     }
 }

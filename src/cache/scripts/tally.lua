@@ -2,7 +2,8 @@
 -- added to the totals once.
 --
 -- KEYS: the totals, the node, the nodes by their last flush
--- ARGV: requests, bytes, uptime in seconds, the node's name, now in seconds, the node's lifetime in seconds
+-- ARGV: requests, bytes, the node's name, now in seconds, the node's lifetime in seconds; then names and
+--       values by turns of what is kept of the node alone
 local told = redis.call('HMGET', KEYS[2], 'requests', 'bytes')
 for i, name in ipairs({ 'requests', 'bytes' }) do
     local more = tonumber(ARGV[i]) - (tonumber(told[i]) or 0)
@@ -11,7 +12,7 @@ for i, name in ipairs({ 'requests', 'bytes' }) do
         redis.call('HSET', KEYS[2], name, ARGV[i])
     end
 end
-redis.call('HSET', KEYS[2], 'uptime', ARGV[3])
-redis.call('EXPIRE', KEYS[2], ARGV[6])
-redis.call('ZADD', KEYS[3], ARGV[5], ARGV[4])
+redis.call('HSET', KEYS[2], unpack(ARGV, 6))
+redis.call('EXPIRE', KEYS[2], ARGV[5])
+redis.call('ZADD', KEYS[3], ARGV[4], ARGV[3])
 return redis.status_reply('OK')

@@ -10,7 +10,7 @@ use crate::{
     db::{
         listing::Narrow,
         rows::file::FileRow,
-        schema::{channels, episodes, files, series, users, videos},
+        schema::{channels, episodes, files, posters, series, users, videos},
     },
     domain::listing::{Field, FieldKind, Listing},
 };
@@ -92,25 +92,40 @@ pub fn find(conn: &mut PgConnection, id: Uuid) -> QueryResult<FileRow> {
     files::table.find(id).select(FileRow::as_select()).first(conn)
 }
 
-/// Deletes the row. A row that is referred to stays: one of the constraints
+/// Deletes the row, within a transaction, and gives the poster that it had, if any: nothing refers to that now.
+/// A row that is referred to stays: one of the constraints
 /// `series_trailer_id_fkey`, `series_image_id_fkey`, `episodes_image_id_fkey`,
-/// `episodes_file_id_fkey`, `videos_file_id_fkey`, `videos_thumbnail_id_fkey`, `channels_picture_id_fkey` is
-/// violated.
+/// `episodes_file_id_fkey`, `videos_file_id_fkey`, `videos_thumbnail_id_fkey`, `channels_picture_id_fkey`,
+/// `posters_poster_id_fkey` is violated.
 ///
 /// # Errors
 /// `NotFound`, a constraint, or the database's.
-pub fn delete(conn: &mut PgConnection, id: Uuid) -> QueryResult<()> {
-    match diesel::delete(files::table.find(id)).execute(conn)? {
-        0 => Err(diesel::result::Error::NotFound),
-        _ => Ok(()),
-    }
+pub fn delete(conn: &mut PgConnection, id: Uuid) -> QueryResult<Vec<Uuid>> {
+    files::table.find(id).select(files::id).for_update().first::<Uuid>(conn)?;
+    let posters = posters_of(conn, &[id])?;
+    diesel::delete(files::table.find(id)).execute(conn)?;
+    Ok(posters)
 }
 
-/// Deletes the rows of those of `ids` that nothing refers to, and gives those whose rows stay.
+/// The posters of these files, whose rows are locked: so there comes no other.
+fn posters_of(conn: &mut PgConnection, ids: &[Uuid]) -> QueryResult<Vec<Uuid>> {
+    posters::table.filter(posters::file_id.eq_any(ids)).select(posters::poster_id).load(conn)
+}
+
+/// What became of files that were to go.
+#[derive(Debug)]
+pub struct Deleted {
+    /// Those whose rows stay.
+    pub stay: Vec<Uuid>,
+    /// The posters of those whose rows are gone; nothing refers to them now.
+    pub posters: Vec<Uuid>,
+}
+
+/// Deletes the rows of those of `ids` that nothing refers to. Within a transaction.
 ///
 /// # Errors
 /// The database's; a constraint where something has begun to refer to one of them at this moment.
-pub fn delete_unreferenced(conn: &mut PgConnection, ids: &[Uuid]) -> QueryResult<Vec<Uuid>> {
+pub fn delete_unreferenced(conn: &mut PgConnection, ids: &[Uuid]) -> QueryResult<Deleted> {
     let free = files::table
         .filter(files::id.eq_any(ids))
         .filter(not(exists(series::table.filter(series::trailer_id.eq(files::id.nullable())))))
@@ -120,13 +135,19 @@ pub fn delete_unreferenced(conn: &mut PgConnection, ids: &[Uuid]) -> QueryResult
         .filter(not(exists(videos::table.filter(videos::file_id.eq(files::id.nullable())))))
         .filter(not(exists(videos::table.filter(videos::thumbnail_id.eq(files::id.nullable())))))
         .filter(not(exists(channels::table.filter(channels::picture_id.eq(files::id.nullable())))))
-        .select(files::id);
+        .filter(not(exists(posters::table.filter(posters::poster_id.eq(files::id)))))
+        .order(files::id)
+        .select(files::id)
+        .for_update();
     let free: Vec<Uuid> = free.load(conn)?;
+    let posters = posters_of(conn, &free)?;
     diesel::delete(files::table.filter(files::id.eq_any(free))).execute(conn)?;
-    files::table.filter(files::id.eq_any(ids)).select(files::id).load(conn)
+    let stay = files::table.filter(files::id.eq_any(ids)).select(files::id).load(conn)?;
+    Ok(Deleted { stay, posters })
 }
 
-/// Whether the catalogue or a channel refers to the file: then every reader may have it.
+/// Whether the catalogue or a channel refers to the file: then every reader may have it. (A poster goes out
+/// with its film, by the links of that.)
 ///
 /// # Errors
 /// The database's.

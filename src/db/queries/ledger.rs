@@ -7,6 +7,7 @@
 //! of nodes wait for each other, but never in a circle; those that remove streams lock in an order of their
 //! own, so streams that are locked are not waited for.
 
+mod clock;
 mod statement;
 mod sums;
 
@@ -15,16 +16,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chrono::{DateTime, TimeDelta, Utc};
 use diesel::{
     deserialize::QueryableByName,
     prelude::*,
-    sql_query,
-    sql_types::{BigInt, Text, Timestamptz, Uuid as SqlUuid},
+    sql_types::{BigInt, Text, Uuid as SqlUuid},
 };
 use uuid::Uuid;
 
 use self::{
+    clock::Clock,
     statement::{Column, Statement},
     sums::Sums,
 };
@@ -115,8 +115,6 @@ struct Locked {
     id: Uuid,
     #[diesel(sql_type = BigInt)]
     watched_ms: i64,
-    #[diesel(sql_type = Timestamptz)]
-    now: DateTime<Utc>,
 }
 
 #[derive(QueryableByName)]
@@ -125,15 +123,16 @@ struct Key {
     id: Uuid,
 }
 
-const LOCK: &str = "SELECT id, watched_ms, clock_timestamp() AS now FROM streams WHERE id = ANY ({}) \
-    ORDER BY id FOR NO KEY UPDATE SKIP LOCKED";
+const LOCK: &str = "SELECT id, watched_ms FROM streams WHERE id = ANY ({}) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED";
 
-/// What was heard later stays; watch time never falls.
+/// What was heard later stays; watch time never falls. A heartbeat is stored as having come as early as it may
+/// have, and compared as late as it may have: so whatever came later wins, however long Postgres takes to answer
+/// (an end may come some milliseconds after the opening). Of two that came within such a time the one told last.
 const SAVE: &str = "UPDATE streams s SET watched_ms = greatest(s.watched_ms, n.watched_ms), \
-        beat_at = greatest(s.beat_at, n.beat_at), updated_at = greatest(s.updated_at, n.beat_at), \
-        position_seconds = CASE WHEN n.beat_at >= s.beat_at THEN n.position ELSE s.position_seconds END, \
-        state = CASE WHEN n.beat_at >= s.beat_at THEN n.state ELSE s.state END \
-    FROM unnest({}, {}, {}, {}, {}) AS n (id, position, state, watched_ms, beat_at) WHERE s.id = n.id";
+        beat_at = greatest(s.beat_at, n.earliest), updated_at = greatest(s.updated_at, n.earliest), \
+        position_seconds = CASE WHEN n.latest >= s.beat_at THEN n.position ELSE s.position_seconds END, \
+        state = CASE WHEN n.latest >= s.beat_at THEN n.state ELSE s.state END \
+    FROM unnest({}, {}, {}, {}, {}, {}) AS n (id, position, state, watched_ms, earliest, latest) WHERE s.id = n.id";
 
 fn save(conn: &mut PgConnection, heard: &[Heard], sums: &mut Sums) -> QueryResult<Vec<Saved>> {
     if heard.is_empty() {
@@ -141,34 +140,39 @@ fn save(conn: &mut PgConnection, heard: &[Heard], sums: &mut Sums) -> QueryResul
     }
     let asked = heard.iter().map(|heard| heard.progress.stream.uuid()).collect();
     let locked: Vec<Locked> = Statement::new(LOCK, vec![Column::Ids(asked)]).load(conn)?;
-    let here = Instant::now();
-    let stored: HashMap<Uuid, Locked> = locked.into_iter().map(|row| (row.id, row)).collect();
-    let (mut ids, mut positions, mut states, mut watched, mut times) = (vec![], vec![], vec![], vec![], vec![]);
-    for heard in heard {
+    let stored: HashMap<Uuid, i64> = locked.into_iter().map(|row| (row.id, row.watched_ms)).collect();
+    let (there, missing): (Vec<&Heard>, Vec<&Heard>) =
+        heard.iter().partition(|heard| stored.contains_key(&heard.progress.stream.uuid()));
+    for heard in &there {
         let Progress { stream, watch, title } = &heard.progress;
-        let Some(row) = stored.get(&stream.uuid()) else { continue };
-        sums.watched(title, watch.watched_ms().saturating_sub(row.watched_ms));
-        // By Postgres' clock, which is one for all nodes; taken here and not there, because the statement may
-        // hang on its way.
-        let age = TimeDelta::from_std(heard.age(here)).unwrap_or(TimeDelta::MAX);
-        ids.push(stream.uuid());
-        positions.push(watch.position);
-        states.push(watch.state.name().to_owned());
-        watched.push(watch.watched_ms());
-        times.push(row.now.checked_sub_signed(age).unwrap_or(DateTime::UNIX_EPOCH));
+        let before = stored.get(&stream.uuid()).copied().unwrap_or(i64::MAX);
+        sums.watched(title, watch.watched_ms().saturating_sub(before));
     }
-    if !ids.is_empty() {
-        let (positions, states) = (Column::Seconds(positions), Column::Texts(states));
-        let columns = vec![Column::Ids(ids), positions, states, Column::Numbers(watched), Column::Times(times)];
-        Statement::new(SAVE, columns).execute(conn)?;
-    }
-    let missing =
-        heard.iter().map(|heard| heard.progress.stream.uuid()).filter(|id| !stored.contains_key(id)).collect();
+    update(conn, &there)?;
+    let missing = missing.into_iter().map(|heard| heard.progress.stream.uuid()).collect();
     let busy = found(conn, "SELECT id FROM streams WHERE id = ANY ({})", missing)?;
     Ok(heard.iter().map(|heard| outcome(heard.progress.stream.uuid(), &stored, &busy)).collect())
 }
 
-fn outcome(id: Uuid, stored: &HashMap<Uuid, Locked>, busy: &HashSet<Uuid>) -> Saved {
+/// Brings rows after that are locked.
+fn update(conn: &mut PgConnection, heard: &[&Heard]) -> QueryResult<()> {
+    if heard.is_empty() {
+        return Ok(());
+    }
+    let clock = Clock::read(conn)?;
+    let (earliest, latest) = heard.iter().map(|heard| clock.came(heard)).unzip();
+    let columns = vec![
+        Column::Ids(heard.iter().map(|heard| heard.progress.stream.uuid()).collect()),
+        Column::Seconds(heard.iter().map(|heard| heard.progress.watch.position).collect()),
+        Column::Texts(heard.iter().map(|heard| heard.progress.watch.state.name().to_owned()).collect()),
+        Column::Numbers(heard.iter().map(|heard| heard.progress.watch.watched_ms()).collect()),
+        Column::Times(earliest),
+        Column::Times(latest),
+    ];
+    Statement::new(SAVE, columns).execute(conn).map(drop)
+}
+
+fn outcome(id: Uuid, stored: &HashMap<Uuid, i64>, busy: &HashSet<Uuid>) -> Saved {
     if stored.contains_key(&id) {
         Saved::Done
     } else if busy.contains(&id) {
@@ -271,25 +275,4 @@ fn insert(conn: &mut PgConnection, views: &[&View]) -> QueryResult<HashSet<Uuid>
     ];
     let rows: Vec<Key> = Statement::new(INSERT, columns).load(conn)?;
     Ok(rows.into_iter().map(|row| row.id).collect())
-}
-
-/// Rows that one call of [`purge`] removes at most.
-pub const PURGED_AT_ONCE: usize = 5000;
-
-/// Removes counts of hours and minutes that no list needs any more: of minutes after 2 hours, of hours after
-/// 9 days. Gives how many; call it again while it is [`PURGED_AT_ONCE`]. Safe on several nodes at once.
-///
-/// # Errors
-/// Diesel's.
-pub fn purge(conn: &mut PgConnection) -> QueryResult<usize> {
-    sql_query(
-        "WITH old AS MATERIALIZED (SELECT kind, title, grain, begins_at FROM view_counts \
-            WHERE (grain = 'minute' AND begins_at < now() - interval '2 hours') \
-            OR (grain = 'hour' AND begins_at < now() - interval '9 days') \
-            LIMIT $1 FOR UPDATE SKIP LOCKED) \
-        DELETE FROM view_counts v USING old \
-        WHERE (v.kind, v.title, v.grain, v.begins_at) = (old.kind, old.title, old.grain, old.begins_at)",
-    )
-    .bind::<BigInt, _>(i64::try_from(PURGED_AT_ONCE).unwrap_or(i64::MAX))
-    .execute(conn)
 }

@@ -117,6 +117,15 @@ pub fn newest(conn: &mut PgConnection, channel: Option<Uuid>, window: Window) ->
     uploaded.load(conn)
 }
 
+/// Whether the file is the bytes of an uploaded video.
+///
+/// # Errors
+/// Diesel's.
+pub fn is_film(conn: &mut PgConnection, file: Uuid) -> QueryResult<bool> {
+    let films = videos::table.filter(videos::file_id.eq(file)).filter(videos::uploaded_at.is_not_null());
+    diesel::select(diesel::dsl::exists(films)).get_result(conn)
+}
+
 /// Changes a video.
 ///
 /// # Errors

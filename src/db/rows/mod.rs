@@ -3,6 +3,8 @@
 mod catalog;
 pub mod channel;
 pub mod file;
+pub mod session;
 pub mod user;
+pub mod viewing;
 
 pub use catalog::{EpisodeRow, GenreRow, SeasonRow, SeriesRow, StreamRow};

@@ -37,6 +37,7 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .post("/users/logout", logout, doc("End the sign-in that the token follows from"))
         .get("/users", list, doc("List one's own account; an owner, all").gives::<UserDto>().lists(&LISTING))
         .get("/users/{id}", read, doc("Read one's own account; an owner, any").gives::<UserDto>())
+        .get("/me", me, doc("Read one's own account").gives::<UserDto>())
         .patch(
             "/users/{id}",
             change,
@@ -78,6 +79,11 @@ async fn list(SignedIn(caller): SignedIn, state: State, query: ListQuery) -> Ans
 
 async fn read(SignedIn(caller): SignedIn, state: State, Id(id): Id<UserId>) -> Answer {
     let user = state.auth.user(&caller, id).await?;
+    Ok(envelope::ok("User fetched successfully", UserDto::from(&user)))
+}
+
+async fn me(SignedIn(caller): SignedIn, state: State) -> Answer {
+    let user = state.auth.user(&caller, caller.user_id).await?;
     Ok(envelope::ok("User fetched successfully", UserDto::from(&user)))
 }
 

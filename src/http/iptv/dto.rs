@@ -1,7 +1,7 @@
 //! What the iptv contract shows.
 
-use chrono::{DateTime, SecondsFormat, Utc};
-use serde::{Serialize, Serializer};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -14,12 +14,8 @@ use crate::{
         media::StoredFile,
         playback::Stream,
     },
+    http::{envelope::time, media_links::PlaybackDto},
 };
-
-/// RFC 3339 in UTC, to the microsecond.
-fn time<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Micros, true))
-}
 
 macro_rules! dtos {
     ($($(#[$doc:meta])* $name:ident from $source:ident {
@@ -119,6 +115,20 @@ dtos! {
         video_codec: Option<String> = |file| file.facts.video_codec.clone(),
         audio_codec: Option<String> = |file| file.facts.audio_codec.clone(),
     }
+}
+
+/// A stream that was opened, or after its heartbeat. `playback` is there at the opening, null where there is no
+/// medium, and whenever the links that were given before end soon.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct OpenedDto {
+    #[serde(flatten)]
+    pub(super) stream: StreamDto,
+    /// How often the player is to send a heartbeat.
+    pub(super) heartbeat_seconds: u32,
+    /// Whether it counts as a view.
+    pub(super) viewed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) playback: Option<Option<PlaybackDto>>,
 }
 
 /// Tokens after a sign-in or a refresh. `expires_in` is the access token's life in seconds.

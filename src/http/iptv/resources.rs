@@ -1,9 +1,6 @@
 //! Genres, series, seasons and episodes: create, list, read, change, remove, written once.
 
-use actix_web::{
-    HttpResponse,
-    http::{StatusCode, header},
-};
+use actix_web::{HttpResponse, http::StatusCode};
 use serde::Serialize;
 use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
@@ -154,11 +151,7 @@ async fn page<R: Shown>(
 
 fn with_links(query: &ListQuery, request: &ListRequest, page: ShapedPage) -> HttpResponse {
     let links = query.links(request, page.total, page.next.as_deref());
-    let mut response = envelope::json(StatusCode::OK, page.body);
-    if let Ok(links) = header::HeaderValue::from_str(&links) {
-        response.headers_mut().insert(header::LINK, links);
-    }
-    response
+    envelope::linked(page.body, &links)
 }
 
 /// A page that is not cached.

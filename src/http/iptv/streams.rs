@@ -4,21 +4,22 @@ use actix_web::HttpResponse;
 use uuid::Uuid;
 
 use super::{
-    dto::{EpisodeDto, GenreDto, SeasonDto, SeriesDto, StreamDto, UserDto},
+    dto::{EpisodeDto, GenreDto, OpenedDto, SeasonDto, SeriesDto, StreamDto, UserDto},
     resources::{Shown, fresh_page},
 };
 use crate::{
     actors::{
+        auth::PlaybackGrant,
         catalog::{CatalogError, Resource as _},
         playback::{
-            LISTING,
+            LISTING, Opened,
             ways::{self, Way},
         },
     },
     domain::{
         catalog::{Episode, Genre, Season, Series},
         ids::{StreamId, UserId},
-        playback::{NewStream, Stream, StreamChange},
+        playback::{HEARTBEAT_SECONDS, NewStream, Stream, StreamChange},
     },
     http::{
         State,
@@ -26,6 +27,7 @@ use crate::{
         body::{Id, Json},
         envelope,
         error::ApiError,
+        media_links::PlaybackDto,
         openapi::doc,
         query::ListQuery,
         routes::Routes,
@@ -41,10 +43,10 @@ const FETCHED_ALL: &str = "Streams fetched successfully";
 /// Streams, what they lead to, and the streams of an account and of an episode.
 pub(super) fn routes(routes: Routes) -> Routes {
     routes
-        .post("/streams", create, doc("Open a stream").takes::<NewStream>().gives::<StreamDto>().creates())
+        .post("/streams", create, doc("Open a stream").takes::<NewStream>().gives::<OpenedDto>().creates())
         .get("/streams", list, doc("List one's own streams; an owner, all").gives::<StreamDto>().lists(&LISTING))
         .get("/streams/{id}", read, doc("Read").gives::<StreamDto>())
-        .patch("/streams/{id}", change, doc("Change").takes::<StreamChange>().gives::<StreamDto>())
+        .patch("/streams/{id}", change, doc("Change; the heartbeat").takes::<StreamChange>().gives::<OpenedDto>())
         .delete("/streams/{id}", remove, doc("Remove"))
         .get("/streams/{id}/user", user, doc("Whose stream it is").gives::<UserDto>())
         .get("/streams/{id}/episode", episode, doc("The stream's episode").gives::<EpisodeDto>())
@@ -73,10 +75,32 @@ fn of(error: CatalogError) -> ApiError {
 }
 
 async fn create(allowed: Streams, state: State, Json(new): Json<NewStream>) -> Answer {
-    let stream = state.playback.create(allowed.viewer(), new).await.map_err(of)?;
-    state.tally.session_lives(stream.id).await;
-    let location = format!("/streams/{}", stream.id);
-    Ok(envelope::created("Stream created successfully", &location, StreamDto::from(&stream)))
+    let opened = state.playback.create(&allowed.caller, new).await.map_err(of)?;
+    let location = format!("/streams/{}", opened.stream.id);
+    let links = match links(&allowed, &state, &opened).await {
+        Ok(links) => links,
+        Err(error) => {
+            state.playback.take_back(opened.stream.id).await;
+            return Err(error);
+        }
+    };
+    Ok(envelope::created("Stream created successfully", &location, shown(&opened, Some(links))))
+}
+
+/// For the player, where it is to have some.
+async fn links(allowed: &Streams, state: &State, opened: &Opened) -> Result<Option<PlaybackDto>, ApiError> {
+    let Some(file) = opened.title.file.filter(|_| opened.renew) else { return Ok(None) };
+    let grant = PlaybackGrant { file, stream: opened.stream.id, caller: Some(&allowed.caller) };
+    PlaybackDto::granted(state, &grant).await.map(Some)
+}
+
+fn shown(opened: &Opened, playback: Option<Option<PlaybackDto>>) -> OpenedDto {
+    OpenedDto {
+        stream: StreamDto::from(&opened.stream),
+        heartbeat_seconds: HEARTBEAT_SECONDS,
+        viewed: opened.viewed,
+        playback,
+    }
 }
 
 async fn list(allowed: Streams, state: State, query: ListQuery) -> Answer {
@@ -89,14 +113,14 @@ async fn read(allowed: Streams, state: State, Id(id): Id<StreamId>) -> Answer {
 }
 
 async fn change(allowed: Streams, state: State, Id(id): Id<StreamId>, Json(change): Json<StreamChange>) -> Answer {
-    let stream = state.playback.change(allowed.viewer(), id, change).await.map_err(of)?;
-    state.tally.session_lives(id).await;
-    Ok(envelope::ok("Stream updated successfully", StreamDto::from(&stream)))
+    let changed = state.playback.change(allowed.viewer(), id, change).await.map_err(of)?;
+    // It was heard: the links come with a later one.
+    let links = links(&allowed, &state, &changed).await.unwrap_or_default();
+    Ok(envelope::ok("Stream updated successfully", shown(&changed, links.map(Some))))
 }
 
 async fn remove(allowed: Streams, state: State, Id(id): Id<StreamId>) -> Answer {
     state.playback.remove(allowed.viewer(), id).await.map_err(of)?;
-    state.tally.session_ended(id).await;
     Ok(envelope::done("Stream deleted successfully"))
 }
 

@@ -1,4 +1,4 @@
-//! Operation: health, readiness, metrics, statistics, maintenance, and the API description.
+//! Operation: health, readiness, metrics, maintenance, and the API description.
 
 mod swagger;
 
@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 
 use super::{
     State,
-    access::{Allowed, Open, OperateServer, SignedIn},
+    access::{Allowed, Open, OperateServer},
     body::Json,
     contract::Contract,
     envelope,
@@ -25,7 +25,7 @@ use super::{
     routes::Routes,
 };
 use crate::{
-    actors::{operation::Maintenance, tally::Statistics},
+    actors::{operation::Maintenance, tally::NodeGauges},
     body, telemetry,
 };
 
@@ -42,7 +42,6 @@ pub fn routes() -> Routes {
         .get("/healthz", health, doc("Whether the process is alive"))
         .get("/readyz", readiness, doc("Whether it can serve: each store by name"))
         .get("/metrics", metrics, doc("Metrics for Prometheus").content("text/plain"))
-        .get("/stats", statistics, doc("Requests and bytes served, sessions, uptime").gives::<StatisticsDto>())
         .put("/maintenance", maintenance, doc("Switch maintenance").takes::<Switch>().gives::<MaintenanceDto>())
         .get("/api-docs/openapi.json", description, doc("This description"))
 }
@@ -81,7 +80,7 @@ impl Readiness {
 
 async fn readiness(_: Open, state: State) -> Answer {
     let Readiness { postgres, media, .. } = Readiness::of(&state).await;
-    let (redis, workers) = (state.cache.is_up(), state.auth.is_alive());
+    let (redis, workers) = (state.cache.is_up(), state.auth.is_alive() && state.playback.is_alive());
     let word = |ready: bool| if ready { "ok" } else { "away" };
     // Without Redis everything but the statistics goes on.
     let status = match (postgres && workers && media && !state.drain.is_ending(), redis) {
@@ -101,7 +100,12 @@ async fn readiness(_: Open, state: State) -> Answer {
 
 async fn metrics(_: Open, state: State) -> Answer {
     let counts = state.tally.here();
+    let NodeGauges { views, watched_ms, sessions, viewers } = state.tally.gauges();
+    telemetry::counters(&[("playhouse_views_total", views), ("playhouse_watch_seconds_total", watched_ms / 1000)]);
     telemetry::gauges(&[
+        ("playhouse_sessions", sessions),
+        ("playhouse_viewers", viewers),
+        ("playhouse_statistics_listeners", u64::try_from(state.statistics.listeners()).unwrap_or(u64::MAX)),
         ("playhouse_requests_served", counts.requests),
         ("playhouse_bytes_served", counts.bytes),
         ("playhouse_uptime_seconds", state.tally.uptime().as_secs()),
@@ -109,52 +113,6 @@ async fn metrics(_: Open, state: State) -> Answer {
         ("playhouse_redis_up", u64::from(state.cache.is_up())),
     ]);
     Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(telemetry::render()))
-}
-
-/// What has been served. `nodes` are the ones that run now.
-#[derive(Debug, Serialize, ToSchema)]
-struct StatisticsDto {
-    requests: u64,
-    bytes: u64,
-    sessions: u64,
-    uptime_seconds: u64,
-    nodes: Vec<NodeDto>,
-}
-
-/// What one node has served since its start.
-#[derive(Debug, Serialize, ToSchema)]
-struct NodeDto {
-    node: String,
-    requests: u64,
-    bytes: u64,
-    uptime_seconds: u64,
-}
-
-impl From<Statistics> for StatisticsDto {
-    fn from(statistics: Statistics) -> Self {
-        let nodes: Vec<NodeDto> = statistics
-            .nodes
-            .into_iter()
-            .map(|node| NodeDto {
-                node: node.node,
-                requests: node.counts.requests,
-                bytes: node.counts.bytes,
-                uptime_seconds: node.uptime_seconds,
-            })
-            .collect();
-        Self {
-            requests: statistics.counts.requests,
-            bytes: statistics.counts.bytes,
-            sessions: statistics.sessions,
-            uptime_seconds: nodes.iter().map(|node| node.uptime_seconds).max().unwrap_or(0),
-            nodes,
-        }
-    }
-}
-
-async fn statistics(_: SignedIn, state: State) -> Answer {
-    let statistics = state.tally.statistics().await?;
-    Ok(envelope::ok("Statistics fetched successfully", StatisticsDto::from(statistics)))
 }
 
 /// `PUT /maintenance`.

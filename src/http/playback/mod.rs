@@ -1,4 +1,11 @@
-//! The playback contract, as far as it stands: the stored bytes, with ranges.
+//! The playback contract, as far as it stands: the stored bytes, with ranges, for accounts and for players; plays
+//! of public videos; what an account has watched; statistics.
+
+mod events;
+mod me;
+mod play;
+mod plays;
+mod statistics;
 
 use actix_web::{HttpRequest, HttpResponse};
 
@@ -17,11 +24,13 @@ use crate::domain::ids::FileId;
 /// The operations of this contract.
 #[must_use]
 pub fn routes() -> Routes {
-    Routes::new(Contract::Playback).get(
+    let routes = Routes::new(Contract::Playback).get(
         "/media/{id}",
         bytes,
         doc("The stored bytes; ranges and conditions of RFC 9110").content("application/octet-stream"),
-    )
+    );
+    let routes = plays::routes(play::routes(me::routes(routes)));
+    events::routes(statistics::routes(routes))
 }
 
 async fn bytes(

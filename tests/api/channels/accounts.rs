@@ -186,7 +186,7 @@ async fn one_account_one_password_and_one_token_serve_every_contract() {
 }
 
 fn claims_text(token: &str) -> String {
-    crate::support::channels::claims(token).to_string()
+    crate::support::tokens::claims(token).to_string()
 }
 
 #[actix_web::test]

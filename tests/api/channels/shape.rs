@@ -17,6 +17,9 @@ async fn what_is_not_there_is_told_in_the_shape_of_the_paths_around_it() {
         "/v",
         "/v/",
         "/v/abc1234/x",
+        "/v/plays",
+        "/v/abc1234/playsx",
+        "/v/abc1234/reaction/plays",
         "/upload/v",
         "/upload/x/y/z",
         "/video/d",
@@ -34,7 +37,8 @@ async fn what_is_not_there_is_told_in_the_shape_of_the_paths_around_it() {
         let answer = app.see(path).await;
         assert!(answer.response(404).as_str().is_some_and(|text| !text.is_empty()), "{path}");
     }
-    for path in ["/", "/nothing", "/genres/a/b/c", "/vv/abc1234", "/signup"] {
+    let plays = ["/v/abc1234/plays/x/y", "/v/abc1234/pl%61ys/x/y", "/v/x/plays/y/z/plays"];
+    for path in ["/", "/nothing", "/genres/a/b/c", "/vv/abc1234", "/signup"].into_iter().chain(plays) {
         let answer = app.see(path).await;
         let json = answer.json();
         assert_eq!(
@@ -72,9 +76,11 @@ async fn a_wrong_method_is_told_which_are_right() {
             assert_eq!(methods.join(", "), allowed, "{path}");
         }
     }
-    let other = Answer::of(app.request(Method::PUT, "/genres", None)).await;
-    assert_eq!((other.status, &other.json()["status"]), (405, &json!(405)));
-    assert!(other.header("allow").is_some());
+    for path in ["/genres", "/v/abc1234/plays", "/v/abc1234/plays/", "/v/abc1234/plays/x", "/v/abc1234/pl%61ys"] {
+        let other = Answer::of(app.request(Method::PUT, path, None)).await;
+        assert_eq!((other.status, &other.json()["status"]), (405, &json!(405)), "{path}");
+        assert!(other.header("allow").is_some(), "{path}");
+    }
 }
 
 #[actix_web::test]
@@ -89,6 +95,9 @@ async fn a_body_that_is_too_large_is_413_in_each_shape() {
     let body = json!({"title": "A walk", "description": large});
     assert!(app.post("/upload", &ilsa, body).await.response(413).is_string());
     let other = app.post("/genres", &ilsa, json!({"name": large})).await;
+    assert_eq!((other.status, &other.json()["status"]), (413, &json!(413)));
+    let play = format!("/v/abc1234/plays/{}", uuid::Uuid::nil());
+    let other = app.patch(&play, &ilsa, json!({"position_seconds": large})).await;
     assert_eq!((other.status, &other.json()["status"]), (413, &json!(413)));
 }
 
@@ -105,8 +114,9 @@ async fn maintenance_is_told_in_each_shape() {
         assert!(answer.header("retry-after").is_some(), "{path}");
     }
     assert_eq!(app.sign_up("victor").await.response(503), message);
-    let other = app.see("/genres").await;
-    assert_eq!((other.status, &other.json()["message"]), (503, &json!(message)));
+    for other in [app.see("/genres").await, app.post_open("/v/abc1234/plays", json!({})).await] {
+        assert_eq!((other.status, &other.json()["message"]), (503, &json!(message)), "{}", other.path);
+    }
     app.put("/maintenance", &ilsa, json!({"on": false})).await.data(200);
     let open = async || app.see("/videos/all").await.status == 200;
     assert!(eventually(std::time::Duration::from_secs(10), open).await);

@@ -8,9 +8,9 @@ use crate::{
     accounts::patient,
     support::{
         app::{Answer, App, eventually},
-        channels::claims,
         people::PASSWORD,
         stores::TestDb,
+        tokens::claims,
     },
 };
 

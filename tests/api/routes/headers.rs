@@ -30,7 +30,8 @@ async fn head_is_get_without_the_body() {
             for name in ["content-type", "link", "etag", "last-modified", "accept-ranges", "cache-control"] {
                 assert_eq!(head.header(name), get.header(name), "{name} of {path}");
             }
-            if !matches!(&*path, "/metrics" | "/stats") {
+            // What was counted meanwhile, and what goes on, has another length.
+            if !matches!(&*path, "/metrics" | "/stats" | "/stats/events") {
                 assert_eq!(head.header("content-length"), Some(&*get.bytes.len().to_string()), "{path}");
                 assert_eq!(head.header("content-length"), get.header("content-length"), "{path}");
             }

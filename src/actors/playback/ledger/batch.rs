@@ -25,13 +25,19 @@ pub(super) enum Ask {
 }
 
 impl Ask {
-    /// Says that it was not done.
-    pub(super) fn refuse(self, why: &str) {
+    /// Says that it was not done; gives progress back.
+    pub(super) fn refuse(self, why: &str) -> Option<Heard> {
         let error = DbError::Away(why.to_owned());
         // Whoever has gone does not miss the answer.
         match self {
-            Self::Count(_, answer) => drop(answer.send(Err(error))),
-            Self::Save(save) => drop(save.answer.send(Err(error))),
+            Self::Count(_, answer) => {
+                drop(answer.send(Err(error)));
+                None
+            }
+            Self::Save(save) => {
+                drop(save.answer.send(Err(error)));
+                Some(save.heard)
+            }
         }
     }
 }
@@ -139,19 +145,11 @@ impl Batch {
         rest
     }
 
-    /// Says to whoever waits that it was not done; gives the notes back.
+    /// Says to whoever waits that it was not done; gives all progress back.
     pub(super) fn refuse(self, group: &Group, why: &str) -> Vec<Heard> {
         let away = || DbError::Away(why.to_owned());
         self.viewers.into_iter().flatten().for_each(|viewer| drop(viewer.send(Err(away()))));
-        let mut notes = Vec::new();
-        for (savers, heard) in self.savers.into_iter().zip(&group.heard) {
-            if savers.is_empty() {
-                notes.push(heard.clone());
-            }
-            for save in savers {
-                drop(save.answer.send(Err(away())));
-            }
-        }
-        notes
+        self.savers.into_iter().flatten().for_each(|save| drop(save.answer.send(Err(away()))));
+        group.heard.clone()
     }
 }

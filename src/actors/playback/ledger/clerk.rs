@@ -25,6 +25,8 @@ const MOST_WAITING: usize = 10_000;
 const TICK: Duration = Duration::from_millis(200);
 /// How long notes rest after a failure.
 const REST: Duration = Duration::from_secs(1);
+/// How long a flush goes on where Postgres is away or rows are locked.
+const LONGEST_FLUSH: Duration = Duration::from_secs(5);
 /// How long a stream that is locked is left alone, and how often.
 const LOCKED: (Duration, u32) = (Duration::from_millis(25), 30);
 
@@ -38,7 +40,7 @@ pub(super) struct Note(pub(super) Heard);
 
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct Flush(pub(super) Sender<()>);
+pub(super) struct Flush(pub(super) Sender<usize>);
 
 enum Stage {
     Idle,
@@ -46,10 +48,11 @@ enum Stage {
     Posting(usize),
 }
 
-/// A flush lasts until as many notes are stored as there were when it began, or a group fails.
+/// A flush lasts until no note waits, or its time is up.
 struct Flushing {
-    left: usize,
-    done: Sender<()>,
+    until: Instant,
+    /// Is told how many notes were left.
+    done: Sender<usize>,
 }
 
 /// The one that gathers groups and sends them, one after the other.
@@ -68,7 +71,10 @@ impl Actor for Clerk {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.run_interval(TICK, Self::go);
+        ctx.run_interval(TICK, |clerk, ctx| {
+            clerk.go(ctx);
+            clerk.flushed();
+        });
     }
 }
 
@@ -77,7 +83,7 @@ impl Handler<Asked> for Clerk {
 
     fn handle(&mut self, Asked(ask): Asked, ctx: &mut Self::Context) {
         if self.waiting.len() >= MOST_WAITING {
-            return ask.refuse("too many wait for the ledger");
+            return self.refuse(ask, "too many wait for the ledger");
         }
         self.waiting.push_back(ask);
         self.go(ctx);
@@ -99,13 +105,9 @@ impl Handler<Flush> for Clerk {
         let now = Instant::now();
         self.notes.hurry(now);
         self.resting_until = now;
-        let under_way = match self.stage {
-            Stage::Idle => 0,
-            Stage::Posting(notes) => notes,
-        };
-        self.flushes.push(Flushing { left: self.notes.len() + under_way, done });
-        self.flushed(0);
+        self.flushes.push(Flushing { until: now + LONGEST_FLUSH, done });
         self.go(ctx);
+        self.flushed();
     }
 }
 
@@ -151,11 +153,11 @@ impl Clerk {
         }
         if batch.len() > 0 {
             self.stage = Stage::Posting(notes);
-            self.post(batch, notes, ctx);
+            self.post(batch, ctx);
         }
     }
 
-    fn post(&self, mut batch: Batch, notes: usize, ctx: &mut Context<Self>) {
+    fn post(&self, mut batch: Batch, ctx: &mut Context<Self>) {
         let group = batch.seal();
         let (db, committed, posting) = (self.db.clone(), Arc::clone(&self.committed), Arc::clone(&group));
         let posted = async move {
@@ -169,40 +171,50 @@ impl Clerk {
         ctx.spawn(posted.into_actor(self).map(move |posted, clerk, ctx| {
             clerk.stage = Stage::Idle;
             match posted {
-                Ok(posted) => {
-                    clerk.settled(batch.settle(&group, &posted), ctx);
-                    clerk.flushed(notes);
-                }
-                Err(error) => {
-                    clerk.failed(batch, &group, &error);
-                    clerk.flushed(usize::MAX);
-                }
+                Ok(posted) => clerk.settled(batch.settle(&group, &posted), ctx),
+                Err(error) => clerk.failed(batch, &group, &error),
             }
             clerk.go(ctx);
+            clerk.flushed();
         }));
     }
 
     fn settled(&mut self, rest: Rest, ctx: &mut Context<Self>) {
-        let again = Instant::now() + self.save_after;
+        let now = Instant::now();
         rest.stored.iter().for_each(|heard| self.notes.settle(heard));
-        rest.notes.into_iter().for_each(|heard| self.notes.put(heard, again));
+        if self.flushes.is_empty() {
+            rest.notes.into_iter().for_each(|heard| self.notes.put(heard, now + self.save_after));
+        } else if !rest.notes.is_empty() {
+            rest.notes.into_iter().for_each(|heard| self.notes.put_back(heard));
+            self.resting_until = now + LOCKED.0;
+        }
         for mut save in rest.busy {
             save.refused += 1;
             if save.refused > LOCKED.1 {
-                Ask::Save(save).refuse("somebody else holds the stream");
+                self.refuse(Ask::Save(save), "somebody else holds the stream");
             } else {
                 ctx.notify_later(Asked(Ask::Save(save)), LOCKED.0);
             }
         }
     }
 
-    /// Whoever waits is told at once: the next group would hardly fare better, and they have waited long.
+    /// Says that it was not done. Progress stays as a note: who waited may have gone, and no heartbeat may follow.
+    fn refuse(&mut self, ask: Ask, why: &str) {
+        if let Some(heard) = ask.refuse(why) {
+            self.notes.put_back(heard);
+        }
+    }
+
+    /// Whoever waits is told at once: the next group would hardly fare better, and they have waited long. Their
+    /// progress stays as notes.
     fn failed(&mut self, batch: Batch, group: &Group, error: &DbError) {
         let why = error.to_string();
         let is_away = matches!(error, DbError::Away(_));
         let notes = batch.refuse(group, &why);
-        self.waiting.drain(..).for_each(|ask| ask.refuse(&why));
-        self.resting_until = Instant::now() + REST;
+        for ask in std::mem::take(&mut self.waiting) {
+            self.refuse(ask, &why);
+        }
+        self.resting_until = Instant::now() + if self.flushes.is_empty() { REST } else { TICK };
         if is_away {
             tracing::debug!(why, "a group of the ledger is refused, its notes are kept");
             for heard in notes {
@@ -214,14 +226,15 @@ impl Clerk {
         }
     }
 
-    /// So many notes are stored, or given up.
-    fn flushed(&mut self, notes: usize) {
-        let is_empty = self.notes.len() == 0 && matches!(self.stage, Stage::Idle);
-        for flushing in &mut self.flushes {
-            flushing.left = if is_empty { 0 } else { flushing.left.saturating_sub(notes) };
-        }
-        for flushing in self.flushes.extract_if(.., |flushing| flushing.left == 0) {
-            flushing.done.send(()).unwrap_or_default();
+    /// Ends flushes for which nothing is left to do, or no time.
+    fn flushed(&mut self) {
+        let under_way = match self.stage {
+            Stage::Idle => 0,
+            Stage::Posting(notes) => notes,
+        };
+        let (now, left) = (Instant::now(), self.notes.len() + under_way);
+        for flushing in self.flushes.extract_if(.., |flushing| left == 0 || flushing.until <= now) {
+            flushing.done.send(left).unwrap_or_default();
         }
     }
 }

@@ -38,14 +38,16 @@ impl Notes {
         }
     }
 
-    /// Takes a note that could not be stored. It is due as soon as any are.
+    /// Takes a note that could not be stored; the later heartbeat stays. It is due as soon as any are.
     pub(super) fn put_back(&mut self, heard: Heard) {
         let stream = heard.progress.stream;
-        if self.due.len() < MOST
-            && let Entry::Vacant(entry) = self.latest.entry(stream)
-        {
-            entry.insert(heard);
-            self.due.push_front((Instant::now(), stream));
+        match self.latest.entry(stream) {
+            Entry::Occupied(mut entry) if entry.get().is_before(&heard) => drop(entry.insert(heard)),
+            Entry::Vacant(entry) if self.due.len() < MOST => {
+                entry.insert(heard);
+                self.due.push_front((Instant::now(), stream));
+            }
+            Entry::Occupied(_) | Entry::Vacant(_) => {}
         }
     }
 

@@ -1,0 +1,177 @@
+//! What an operation's handler says of it for the description.
+
+use serde_json::{Value, json};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::{domain::listing::Listing, http::body::Body};
+
+/// What the description says of an operation beside its method, path and caller.
+#[derive(Clone)]
+pub struct Doc {
+    pub(super) summary: &'static str,
+    pub(super) status: u16,
+    pub(super) body: Option<Value>,
+    pub(super) data: Option<Schema>,
+    pub(super) list: List,
+    pub(super) query: &'static [Parameter],
+    pub(super) content: &'static str,
+    pub(super) refusals: &'static [(u16, &'static str)],
+}
+
+/// Whether an operation gives one thing or many.
+#[derive(Clone, Copy)]
+pub(super) enum List {
+    /// One.
+    No,
+    /// Many, by the parameters of a listing.
+    Queried(&'static Listing),
+    /// Many, by page and limit alone.
+    Paged,
+    /// Many, by limit alone: there is one page.
+    Limited,
+    /// Many, all at once.
+    Whole,
+}
+
+/// A parameter of the query that is no list's.
+#[derive(Debug, Clone, Copy)]
+pub struct Parameter {
+    /// Its name.
+    pub name: &'static str,
+    /// What may be given.
+    pub values: Values,
+    /// What it is taken for where it is not given; `None`: it must be.
+    pub default: Option<&'static str>,
+}
+
+/// What a parameter may be.
+#[derive(Debug, Clone, Copy)]
+pub enum Values {
+    /// One of these words.
+    Words(&'static [&'static str]),
+    /// A whole number from 1 to this.
+    UpTo(u32),
+}
+
+/// A schema with its name.
+#[derive(Clone)]
+pub(super) struct Schema {
+    pub(super) name: String,
+    pub(super) value: Value,
+    pub(super) others: Vec<(String, Value)>,
+}
+
+/// The description of an operation that does what `summary` says.
+#[must_use]
+pub const fn doc(summary: &'static str) -> Doc {
+    Doc {
+        summary,
+        status: 200,
+        body: None,
+        data: None,
+        list: List::No,
+        query: &[],
+        content: "application/json",
+        refusals: &[],
+    }
+}
+
+impl Doc {
+    /// The body is a `T`.
+    #[must_use]
+    pub fn takes<T: Body>(mut self) -> Self {
+        self.body = Some(json!({"application/json": {"schema": T::schema()}}));
+        self
+    }
+
+    /// The body is a form with one file.
+    #[must_use]
+    pub fn takes_file(mut self) -> Self {
+        self.body = Some(json!({"multipart/form-data": {"schema": {
+            "type": "object",
+            "required": ["file"],
+            "properties": {
+                "file": {"type": "string", "contentMediaType": "application/octet-stream"},
+                "type": {"type": "string", "enum": ["image", "video", "audio", "subtitle", "other"]},
+            },
+        }}}));
+        self
+    }
+
+    /// Answers with a `T` in `data`.
+    #[must_use]
+    pub fn gives<T: ToSchema + PartialSchema>(mut self) -> Self {
+        let mut others = Vec::new();
+        T::schemas(&mut others);
+        let value = |schema| serde_json::to_value(schema).unwrap_or_default();
+        self.data = Some(Schema {
+            name: T::name().into_owned(),
+            value: value(T::schema()),
+            others: others.into_iter().map(|(name, schema)| (name, value(schema))).collect(),
+        });
+        self
+    }
+
+    /// Answers 201.
+    #[must_use]
+    pub const fn creates(mut self) -> Self {
+        self.status = 201;
+        self
+    }
+
+    /// Answers with a page of what it gives, by the parameters of `listing`.
+    #[must_use]
+    pub const fn lists(mut self, listing: &'static Listing) -> Self {
+        self.list = List::Queried(listing);
+        self
+    }
+
+    /// Answers with a page of what it gives, by `page` and `limit`.
+    #[must_use]
+    pub const fn pages(mut self) -> Self {
+        self.list = List::Paged;
+        self
+    }
+
+    /// Answers with one page of what it gives, by `limit`.
+    #[must_use]
+    pub const fn limited(mut self) -> Self {
+        self.list = List::Limited;
+        self
+    }
+
+    /// Answers with all of what it gives, on one page.
+    #[must_use]
+    pub const fn whole(mut self) -> Self {
+        self.list = List::Whole;
+        self
+    }
+
+    /// Takes these parameters, and no other.
+    #[must_use]
+    pub const fn asks(mut self, query: &'static [Parameter]) -> Self {
+        self.query = query;
+        self
+    }
+
+    /// The body is the bytes of a file of this type.
+    #[must_use]
+    pub fn takes_bytes(mut self, kind: &str) -> Self {
+        self.body = Some(json!({kind: {"schema": {}}}));
+        self
+    }
+
+    /// Refuses with these statuses too, each with when; said in place of what all operations say of it.
+    #[must_use]
+    pub const fn refuses(mut self, refusals: &'static [(u16, &'static str)]) -> Self {
+        self.refusals = refusals;
+        self
+    }
+
+    /// Answers with something other than JSON.
+    #[must_use]
+    pub const fn content(mut self, content: &'static str) -> Self {
+        self.content = content;
+        self
+    }
+}
