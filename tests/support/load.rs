@@ -4,8 +4,11 @@ use std::{
     fs,
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
-    sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
-    thread::{JoinHandle, spawn},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{JoinHandle, sleep, spawn},
     time::{Duration, Instant},
 };
 
@@ -53,9 +56,12 @@ pub async fn timed<F: Future>(work: F) -> (F::Output, Duration) {
     (output, begin.elapsed())
 }
 
+/// Questions that a [`HealthWatch`] asks at least.
+const HEALTH_QUESTIONS: usize = 20;
+
 /// Asks for `/healthz` every 20 ms, on a thread of its own: what the test itself does delays no question.
 pub struct HealthWatch {
-    end: Sender<()>,
+    end: Arc<AtomicBool>,
     asking: JoinHandle<Vec<Duration>>,
 }
 
@@ -63,20 +69,21 @@ impl HealthWatch {
     /// Starts to ask the server at `address`, each time on a new connection.
     pub fn start(address: &str) -> Self {
         let address = address.parse().expect("an address");
-        let (end, ended) = channel();
+        let end = Arc::new(AtomicBool::new(false));
+        let ended = Arc::clone(&end);
         Self { end, asking: spawn(move || ask_until(address, &ended)) }
     }
 
-    /// How long each answer took.
+    /// How long each answer took; there are 20 at least, for which this waits.
     pub fn end(self) -> Vec<Duration> {
-        self.end.send(()).expect("it asks until now");
+        self.end.store(true, Ordering::Relaxed);
         self.asking.join().expect("every answer came")
     }
 }
 
-fn ask_until(address: SocketAddr, ended: &Receiver<()>) -> Vec<Duration> {
+fn ask_until(address: SocketAddr, ended: &AtomicBool) -> Vec<Duration> {
     let mut times = Vec::new();
-    while matches!(ended.recv_timeout(Duration::from_millis(20)), Err(RecvTimeoutError::Timeout)) {
+    while times.len() < HEALTH_QUESTIONS || !ended.load(Ordering::Relaxed) {
         let begin = Instant::now();
         let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(10)).expect("a connection");
         stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a limit");
@@ -85,6 +92,7 @@ fn ask_until(address: SocketAddr, ended: &Receiver<()>) -> Vec<Duration> {
         stream.read_exact(&mut status).expect("an answer");
         times.push(begin.elapsed());
         assert_eq!(&status, b"HTTP/1.1 200");
+        sleep(Duration::from_millis(20));
     }
     times
 }

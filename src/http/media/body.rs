@@ -20,7 +20,7 @@ use crate::storage::{FileBytes, Read};
 
 /// Chunks that a body gives before whatever else waits for the thread has its turn. Fewer cost throughput; with
 /// more, hundreds of readers who take all they can get keep each other and everyone else waiting.
-const CHUNKS_A_TURN: u8 = 2;
+const CHUNKS_A_TURN: u8 = 4;
 
 /// The bytes of `part`.
 pub(super) struct FileBody {
