@@ -20,6 +20,7 @@ pub mod jobs;
 pub mod mail;
 pub mod mailbox;
 pub mod media;
+pub mod provider;
 pub mod services;
 pub mod settings;
 pub mod startup;

@@ -4,7 +4,9 @@
 //! `PLAYHOUSE_<SECTION>__<KEY>`; `DATABASE_URL` and `REDIS_URL` are taken too. No globals.
 
 mod background;
+mod log;
 mod playback;
+mod provider;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -18,14 +20,16 @@ use serde::Deserialize;
 
 pub use self::{
     background::{JobSettings, MailSettings, StatisticsSettings},
+    log::{LogFormat, LogSettings},
     playback::{PLAYBACK_AUDIENCE, PlaybackSettings},
+    provider::ProviderSettings,
 };
 use crate::domain::access::Role;
 
 const DEFAULTS: &str = include_str!("../config/default.toml");
 const SHORTEST_SECRET: usize = 32;
 /// Settings that are texts, by variable.
-const TEXTS: [(&str, &str); 12] = [
+const TEXTS: [(&str, &str); 15] = [
     ("PLAYHOUSE_AUTH__TOKEN_SECRET", "auth.token_secret"),
     ("PLAYHOUSE_AUTH__ISSUER", "auth.issuer"),
     ("PLAYHOUSE_AUTH__AUDIENCE", "auth.audience"),
@@ -38,6 +42,9 @@ const TEXTS: [(&str, &str); 12] = [
     ("PLAYHOUSE_LOG__FILTER", "log.filter"),
     ("PLAYHOUSE_MAIL__SMTP_URL", "mail.smtp_url"),
     ("PLAYHOUSE_MAIL__FROM", "mail.from"),
+    ("PLAYHOUSE_PROVIDER__BASE_URL", "provider.base_url"),
+    ("PLAYHOUSE_PROVIDER__USERNAME", "provider.username"),
+    ("PLAYHOUSE_PROVIDER__PASSWORD", "provider.password"),
 ];
 
 /// What a setting must keep to: its name, whether it does, and what to say where it does not.
@@ -64,6 +71,7 @@ pub struct Settings {
     pub jobs: JobSettings,
     pub mail: MailSettings,
     pub statistics: StatisticsSettings,
+    pub provider: ProviderSettings,
     pub log: LogSettings,
 }
 
@@ -231,25 +239,6 @@ pub struct MediaSettings {
     pub ffmpeg: PathBuf,
 }
 
-/// Section `log`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "config/default.toml is the text of every setting")]
-pub struct LogSettings {
-    pub format: LogFormat,
-    pub filter: String,
-}
-
-/// How a log line is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// For machines: one JSON object a line.
-    Json,
-}
-
 /// A setting that is wrong; its text is one line that names the setting.
 #[derive(Debug, thiserror::Error)]
 #[error("wrong setting {name}: {problem}")]
@@ -388,7 +377,8 @@ impl Settings {
             ("http.json_limit_bytes", self.http.json_limit_bytes >= 1024, "is 1024 at least"),
         ];
         let others = self.playback.rules().into_iter().chain(self.jobs.rules()).chain(self.mail.rules());
-        match rules.into_iter().chain(others).chain(self.statistics.rules()).find(|(_, holds, _)| !holds) {
+        let others = others.chain(self.statistics.rules()).chain(self.provider.rules());
+        match rules.into_iter().chain(others).find(|(_, holds, _)| !holds) {
             Some((name, _, problem)) => Err(SettingsError::new(name, problem)),
             None => Ok(()),
         }

@@ -30,6 +30,7 @@ use crate::{
     jobs::{Failure, Handlers, Jobs, JobsError},
     mail::{MailAddressError, MailError, Mailer},
     media::{frame::Framer, probe::Prober, tool::Tools},
+    provider::{Provider, ProviderAddressError},
     settings::{HttpSettings, Settings},
     storage::Store,
     telemetry,
@@ -49,6 +50,9 @@ pub enum StartError {
     /// How mail is sent.
     #[error(transparent)]
     Mail(#[from] MailAddressError),
+    /// Where the provider of movies is.
+    #[error(transparent)]
+    Provider(#[from] ProviderAddressError),
     /// How background jobs reach the database.
     #[error(transparent)]
     Jobs(#[from] JobsError),
@@ -142,6 +146,7 @@ pub async fn build(settings: Settings) -> Result<Server, StartError> {
     let cache = Cache::start(&settings.redis, &settings.cache)?;
     cache.linked(LINK_WAIT).await;
     let mailer = Mailer::new(&settings.mail)?;
+    let provider = Provider::start(&settings.provider)?;
     let auth = Auth::start(AuthParts {
         settings: &settings.auth,
         playback: &settings.playback,
@@ -188,6 +193,7 @@ pub async fn build(settings: Settings) -> Result<Server, StartError> {
         playback: playback.clone(),
         play_limit: PlayLimit::new(&settings.playback, cache.clone()),
         posters,
+        provider,
         operation: Operation::start(db.clone(), cache.clone()).await?,
         files,
         drain: drain.clone(),

@@ -6,7 +6,7 @@ use std::{cmp::Reverse, collections::HashMap, sync::LazyLock};
 use actix_web::{HttpRequest, http::StatusCode};
 use bytes::Bytes;
 
-use super::{channels, contracts, error::ApiError, routes::first_segment};
+use super::{channels, collections, contracts, error::ApiError, routes::first_segment};
 
 /// A contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub enum Contract {
     Iptv,
     /// Video sharing.
     Channels,
+    /// Lists of movies.
+    Collections,
     /// Bytes for players.
     Playback,
     /// Health, metrics, maintenance, descriptions.
@@ -28,6 +30,8 @@ pub enum Shape {
     Envelope,
     /// `{"response": …}`.
     Response,
+    /// Plain objects; refusals are `{"detail": …}`, or the wrong fields by name.
+    Detail,
 }
 
 /// The forms in which a token may come.
@@ -77,6 +81,7 @@ impl Contract {
         match self {
             Self::Iptv => "iptv",
             Self::Channels => "channels",
+            Self::Collections => "collections",
             Self::Playback => "playback",
             Self::Operation => "operation",
         }
@@ -88,6 +93,7 @@ impl Contract {
         match self {
             Self::Iptv | Self::Playback | Self::Operation => Shape::Envelope,
             Self::Channels => Shape::Response,
+            Self::Collections => Shape::Detail,
         }
     }
 
@@ -95,7 +101,7 @@ impl Contract {
     #[must_use]
     pub const fn token_form(self) -> TokenForm {
         match self {
-            Self::Iptv | Self::Playback | Self::Operation => TokenForm::Bearer,
+            Self::Iptv | Self::Collections | Self::Playback | Self::Operation => TokenForm::Bearer,
             Self::Channels => TokenForm::BearerOrBare,
         }
     }
@@ -106,6 +112,7 @@ impl Contract {
         match self.shape() {
             Shape::Envelope => None,
             Shape::Response => Some(channels::refusal(error)),
+            Shape::Detail => Some(collections::refusal(error)),
         }
     }
 }
@@ -141,6 +148,8 @@ mod tests {
             ("/v/abc1234/plays/x", Some(Contract::Playback)),
             ("/v/abc1234/plays/x/y/z", Some(Contract::Playback)),
             ("/play/x/y", Some(Contract::Playback)),
+            ("/movies", Some(Contract::Collections)),
+            ("/movies/x/y", Some(Contract::Collections)),
             ("/genres/x/y/z", Some(Contract::Iptv)),
             ("/genres", Some(Contract::Iptv)),
             ("/", None),

@@ -19,7 +19,7 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::{State, contract::Contract, drain::RunningBody, error::ApiError, ops::OPEN_IN_MAINTENANCE};
-use crate::telemetry;
+use crate::{provider::ProviderError, telemetry};
 
 /// Carries the request's id back to the client.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -103,11 +103,17 @@ fn log_failure<B>(response: &ServiceResponse<B>, id: Uuid) {
     let (status, error) = (response.status().as_u16(), response.response().error());
     let (method, path) = (response.request().method(), shown(response.request().path()));
     match error.and_then(|error| error.as_error::<ApiError>()) {
-        Some(ApiError::Maintenance(_)) => {}
+        // The first is no failure; of the others the log was told when the provider was given up, and at the start.
+        Some(
+            ApiError::Maintenance(_) | ApiError::Provider(ProviderError::Resting { .. } | ProviderError::NotConfigured),
+        ) => {}
         // A handler that answered so on purpose: readiness.
         None if error.is_none() => {}
         Some(ApiError::Unavailable(cause)) => {
             tracing::warn!(request_id = %id, %method, %path, status, cause = chain(cause.as_ref()), "unavailable");
+        }
+        Some(ApiError::Provider(error)) => {
+            tracing::warn!(request_id = %id, %method, %path, status, cause = chain(error), "no movies");
         }
         Some(ApiError::Fault(cause)) => {
             tracing::error!(request_id = %id, %method, %path, status, cause = chain(cause.as_ref()), "a fault of ours");

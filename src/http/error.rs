@@ -19,6 +19,7 @@ use crate::{
     db::DbError,
     domain::listing::WrongParameter,
     media::{frame::FrameError, probe::ProbeError},
+    provider::ProviderError,
     storage::StoreError,
 };
 
@@ -142,6 +143,9 @@ pub enum ApiError {
     /// 503: switched off on purpose.
     #[error("{0}")]
     Maintenance(String),
+    /// 502 or 503: the provider of movies gives none.
+    #[error("{0}")]
+    Provider(ProviderError),
     /// 503: a store that is needed, or a queue, has no answer now.
     #[error("The service is temporarily unavailable")]
     Unavailable(#[source] Cause),
@@ -168,7 +172,19 @@ impl ApiError {
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooManyRequests { .. } | Self::Blocked { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Maintenance(_) | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Provider(error) => Self::status_of_provider(error),
             Self::Fault(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    const fn status_of_provider(error: &ProviderError) -> StatusCode {
+        match error {
+            ProviderError::NotConfigured | ProviderError::Away { .. } | ProviderError::Resting { .. } => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            ProviderError::Nonsense(_) => StatusCode::BAD_GATEWAY,
+            ProviderError::NoSuchPage => StatusCode::NOT_FOUND,
+            ProviderError::Died => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -178,8 +194,11 @@ impl ApiError {
         match self {
             Self::TooManyRequests { retry_after, .. } => Some(*retry_after),
             Self::Blocked { seconds_left, .. } => Some(*seconds_left),
-            Self::Maintenance(_) => Some(30),
+            Self::Maintenance(_) | Self::Provider(ProviderError::NotConfigured) => Some(30),
             Self::Unavailable(_) => Some(1),
+            Self::Provider(ProviderError::Away { retry_after, .. } | ProviderError::Resting { retry_after }) => {
+                Some(*retry_after)
+            }
             Self::Invalid(_)
             | Self::BadRequest(_)
             | Self::NoToken
@@ -193,6 +212,7 @@ impl ApiError {
             | Self::Timeout
             | Self::TooLarge(_)
             | Self::UnsupportedMediaType(_)
+            | Self::Provider(ProviderError::Nonsense(_) | ProviderError::NoSuchPage | ProviderError::Died)
             | Self::Fault(_) => None,
         }
     }
@@ -317,6 +337,19 @@ impl From<PosterError> for ApiError {
             PosterError::Files(error) => error.into(),
             PosterError::Frame(FrameError::Unavailable(_)) => Self::Unavailable(Box::new(error)),
             PosterError::Frame(_) | PosterError::Kept | PosterError::Died => Self::Fault(Box::new(error)),
+        }
+    }
+}
+
+impl From<ProviderError> for ApiError {
+    fn from(error: ProviderError) -> Self {
+        match error {
+            ProviderError::NoSuchPage => Self::no_such("Page"),
+            ProviderError::Died => Self::Fault(Box::new(error)),
+            ProviderError::NotConfigured
+            | ProviderError::Away { .. }
+            | ProviderError::Resting { .. }
+            | ProviderError::Nonsense(_) => Self::Provider(error),
         }
     }
 }

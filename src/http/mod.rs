@@ -4,6 +4,7 @@
 pub mod access;
 pub mod body;
 pub mod channels;
+pub mod collections;
 pub mod connection;
 pub mod contract;
 pub mod drain;
@@ -15,6 +16,7 @@ pub mod media;
 pub mod media_links;
 pub mod openapi;
 pub mod ops;
+pub mod origin;
 pub mod playback;
 pub mod query;
 pub mod routes;
@@ -39,6 +41,7 @@ use crate::{
     },
     cache::Cache,
     db::Db,
+    provider::Provider,
     settings::Settings,
 };
 
@@ -61,6 +64,8 @@ pub struct House {
     pub play_limit: PlayLimit,
     /// Posters.
     pub posters: Posters,
+    /// The provider of movies.
+    pub provider: Provider,
     /// Maintenance.
     pub operation: Operation,
     /// What runs.
@@ -116,7 +121,7 @@ impl FromRequest for State {
 /// The operations of all contracts.
 #[must_use]
 pub fn contracts() -> Vec<Routes> {
-    vec![iptv::routes(), channels::routes(), playback::routes(), ops::routes()]
+    vec![iptv::routes(), channels::routes(), collections::routes(), playback::routes(), ops::routes()]
 }
 
 /// Puts every contract into a server.

@@ -36,6 +36,7 @@ pub fn document(contracts: &[Routes]) -> Value {
         error_name(Shape::Response).to_owned(),
         json!({"type": "object", "required": ["response"], "properties": {"response": words}}),
     );
+    schemas.insert(error_name(Shape::Detail).to_owned(), detail_schema());
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -164,6 +165,7 @@ fn responses(shape: Shape, operation: &Operation) -> Value {
         (data, "application/json") => match shape {
             Shape::Envelope => envelope(data.as_ref(), doc.list),
             Shape::Response => response(data.as_ref(), !matches!(doc.list, List::No)),
+            Shape::Detail => plain(data.as_ref()),
         },
         _ => json!({}),
     };
@@ -184,7 +186,7 @@ fn responses(shape: Shape, operation: &Operation) -> Value {
     match (operation.needs, shape) {
         (Needs::Nothing, _) => {}
         (Needs::AccountIfAny, _) => refuse("401", "A token that does not hold"),
-        (Needs::Account | Needs::Permission(_), Shape::Envelope) => {
+        (Needs::Account | Needs::Permission(_), Shape::Envelope | Shape::Detail) => {
             refuse("401", "No token, or one that does not hold");
         }
         (Needs::Account | Needs::Permission(_), Shape::Response) => {
@@ -195,7 +197,7 @@ fn responses(shape: Shape, operation: &Operation) -> Value {
     if matches!(operation.needs, Needs::Permission(_)) {
         refuse("403", "The right is missing");
     }
-    if operation.path.contains('{') && shape == Shape::Envelope {
+    if operation.path.contains('{') && shape != Shape::Response {
         refuse("404", "Not there");
     }
     refuse("503", "A store that is needed is away, or maintenance; see Retry-After");
@@ -235,6 +237,7 @@ const fn error_name(shape: Shape) -> &'static str {
     match shape {
         Shape::Envelope => "Error",
         Shape::Response => "ResponseError",
+        Shape::Detail => "DetailError",
     }
 }
 
@@ -246,6 +249,19 @@ fn response(data: Option<&Schema>, is_list: bool) -> Value {
         None => json!({"type": "string"}),
     };
     json!({"type": "object", "required": ["response"], "properties": {"response": schema}})
+}
+
+fn plain(data: Option<&Schema>) -> Value {
+    data.map_or_else(|| json!({}), |data| json!({"$ref": format!("#/components/schemas/{}", data.name)}))
+}
+
+/// `{"detail": …}`, or each wrong field with what is wrong with it.
+fn detail_schema() -> Value {
+    json!({
+        "type": "object",
+        "properties": {"detail": {"type": "string"}},
+        "additionalProperties": {"type": "array", "items": {"type": "string"}},
+    })
 }
 
 fn error_schema() -> Value {

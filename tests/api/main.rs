@@ -35,6 +35,7 @@ mod play;
 mod players;
 mod plays;
 mod posters;
+mod provider;
 mod ranges;
 mod routes;
 mod search;

@@ -278,6 +278,10 @@ async fn the_description_names_every_parameter_of_every_list() {
         assert_eq!(*shown, json!({"type": "array", "items": {"$ref": "#/components/schemas/Item"}}), "{path}");
         described += 1;
     }
+    // A page of the provider's is asked for by its number alone.
+    let parameters = &document["paths"]["/movies"]["get"]["parameters"];
+    assert_eq!((&parameters[0]["name"], &parameters[1]), (&json!("page"), &Value::Null));
+    described += 1;
     let paged = document["paths"].as_object().unwrap().values().filter(|item| {
         let parameters = item["get"]["parameters"].as_array();
         parameters.is_some_and(|parameters| parameters.iter().any(|parameter| parameter["name"] == "page"))
@@ -290,6 +294,7 @@ fn is_closed(answer: &Answer, message: &str) {
     let wanted = match answer.shape() {
         Shape::Envelope => json!({"status": 503, "response": "Service Unavailable", "message": message}),
         Shape::Response => json!({"response": message}),
+        Shape::Detail => json!({"detail": message}),
     };
     assert_eq!((answer.status, answer.json()), (503, wanted));
     assert!(answer.header("retry-after").is_some_and(|seconds| seconds.parse::<u32>().is_ok()));

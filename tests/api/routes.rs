@@ -167,6 +167,8 @@ const TABLE: &[Row] = &[
     ("GET", "/play/<file ref>/file", Nothing, [403; 5]),
     ("GET", "/play/<film ref>/poster.jpg", Nothing, ANYONE),
     ("GET", "/play/<file ref>/poster.jpg", Nothing, [403; 5]),
+    // No provider is configured.
+    ("GET", "/movies", Nothing, [401, 503, 503, 503, 503]),
     ("GET", "/stats", Nothing, ACCOUNTS),
     ("GET", "/stats/top?kind=videos", Nothing, ACCOUNTS),
     ("GET", "/stats/episodes/<episode>", Nothing, ACCOUNTS),
@@ -412,6 +414,14 @@ fn word(path: &str, status: u16) -> &'static str {
     }
 }
 
+/// What the collections contract says to who is refused.
+fn detail(status: u16) -> &'static str {
+    match status {
+        503 => "No provider of movies is configured",
+        other => message(other).1,
+    }
+}
+
 fn has_the_shape_of_its_status(answer: &Answer, what: &str) {
     if answer.status < 400 {
         return;
@@ -422,6 +432,7 @@ fn has_the_shape_of_its_status(answer: &Answer, what: &str) {
             let (response, message) = message(what, answer.status);
             assert_eq!((&answer.json()["response"], &said), (&json!(response), &json!(message)), "{what}");
         }
+        Shape::Detail => assert_eq!(said, json!(detail(answer.status)), "{what}"),
         Shape::Response => assert_eq!(said, json!(word(&answer.path, answer.status)), "{what}"),
     }
 }

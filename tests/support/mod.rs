@@ -8,6 +8,7 @@ pub mod load;
 pub mod media;
 pub mod media_folder;
 pub mod people;
+pub mod provider;
 pub mod raw;
 pub mod sessions;
 pub mod shape;

@@ -13,11 +13,15 @@ pub enum Shape {
     Envelope,
     /// `{response}`.
     Response,
+    /// Plain objects, with `{detail}` or the wrong fields where it refuses.
+    Detail,
 }
 
 /// What is not here is in the envelope, also where nothing is.
 const RESPONSES: [&str; 10] =
     ["sign_up", "sign_in", "upload", "v", "video", "videos", "thumbnails", "search", "channel", "password"];
+
+const DETAILS: [&str; 1] = ["movies"];
 
 impl Shape {
     /// The shape of what is said below `path`.
@@ -27,6 +31,7 @@ impl Shape {
         match segments[..] {
             ["v", hash, "plays", ..] if !hash.is_empty() => Self::Envelope,
             [first, ..] if RESPONSES.contains(&first) => Self::Response,
+            [first, ..] if DETAILS.contains(&first) => Self::Detail,
             _ => Self::Envelope,
         }
     }
@@ -50,11 +55,23 @@ impl Answer {
         json["response"].clone()
     }
 
-    /// What a refusal says, which must have the shape of its path: the envelope's `message`, or `response`.
+    /// What a refusal says, which must have the shape of its path: the envelope's `message`, `response`, or `detail`;
+    /// where fields are wrong, those of the last.
     #[track_caller]
     pub fn refusal(&self) -> Value {
         let said = match self.shape() {
             Shape::Response => self.response(self.status),
+            Shape::Detail => {
+                let json = self.json();
+                let members = json.as_object().expect("an object");
+                match members.get("detail") {
+                    Some(detail) => {
+                        assert_eq!(members.len(), 1, "{}: {json}", self.path);
+                        detail.clone()
+                    }
+                    None => json,
+                }
+            }
             Shape::Envelope => {
                 let json = self.json();
                 assert_eq!(json["status"], self.status, "{}: {json}", self.path);
@@ -80,6 +97,11 @@ impl Answer {
                 let errors = self.json()["errors"].as_array().cloned().unwrap_or_default();
                 errors.iter().map(|error| text(&error["field"])).collect()
             }
+            Shape::Detail => {
+                let json = self.json();
+                let fields = json.as_object().expect("an object").iter().filter(|(_, messages)| messages.is_array());
+                fields.map(|(field, _)| field.clone()).collect()
+            }
             Shape::Response => {
                 let said = self.response(400);
                 let one = said.as_object().filter(|words| words.len() == 1).and_then(|words| words.iter().next());
@@ -95,6 +117,7 @@ impl Answer {
         assert_eq!(self.wrong_fields(), [field], "{}: {}", self.path, String::from_utf8_lossy(&self.bytes));
         match self.shape() {
             Shape::Envelope => assert_eq!(self.json()["errors"], json!([{"field": field, "message": "is required"}])),
+            Shape::Detail => assert_eq!(self.json(), json!({field: ["is required"]})),
             Shape::Response => {
                 let word = if self.path.starts_with("/sign_in") { "missing-field" } else { "missing-key" };
                 assert_eq!(self.response(400), json!({word: field}), "{}", self.path);

@@ -40,6 +40,7 @@ fn words(error: &ApiError) -> (StatusCode, Value) {
         | ApiError::UnsupportedMediaType(_)
         | ApiError::TooManyRequests { .. }
         | ApiError::Maintenance(_)
+        | ApiError::Provider(_)
         | ApiError::Unavailable(_)
         | ApiError::Fault(_) => (error.status(), json!(error.to_string())),
     }

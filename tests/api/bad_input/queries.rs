@@ -111,6 +111,7 @@ async fn wrong_query_parameters_are_named_on_every_list() {
         let named = match Shape::of(&path) {
             Shape::Envelope => &["page", "limit", "sort", "nope", "id"][..],
             Shape::Response => &["page"],
+            Shape::Detail => &["id", "limit", "nope", "page", "sort"],
         };
         assert_eq!(all.answer().wrong_fields(), named, "{path}: all at once");
     }

@@ -127,12 +127,15 @@ async fn an_unknown_path_is_404_in_the_shape_of_its_contract() {
         "/password",
         "/sign_in/x",
     ];
-    for path in envelope.into_iter().chain(response) {
+    let detail = ["/movies/x", "/movies/1/2"];
+    for path in envelope.into_iter().chain(response).chain(detail) {
         for method in [Method::GET, Method::POST, Method::DELETE] {
             for caller in [None, Some(&owner)] {
                 let answer = Answer::of(app.request(method.clone(), path, caller)).await;
                 let expected = if response.contains(&path) {
                     json!({"response": "No such path"})
+                } else if detail.contains(&path) {
+                    json!({"detail": "No such path"})
                 } else {
                     json!({"status": 404, "response": "Not Found", "message": "No such path"})
                 };

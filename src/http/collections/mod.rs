@@ -1,0 +1,14 @@
+//! The collections contract: lists of movies, and the provider's. Answers are plain objects, refusals
+//! `{"detail": …}`. Shapes and routes only.
+
+mod movies;
+mod refusal;
+
+pub use self::refusal::refusal;
+use super::{contract::Contract, routes::Routes};
+
+/// The operations of this contract.
+#[must_use]
+pub fn routes() -> Routes {
+    movies::routes(Routes::new(Contract::Collections))
+}
