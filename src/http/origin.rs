@@ -20,9 +20,9 @@ impl FromRequest for Origin {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(State::of(request).map(|state| {
-            let proxies = &state.settings.http.trusted_proxies;
-            let proxied = request.peer_addr().is_some_and(|peer| proxies.contains(&peer.ip()));
-            Self(origin(request, if proxied { Peer::Proxy } else { Peer::Client }))
+            let trusted = &state.settings.http.trusted_proxies;
+            let by_proxy = request.peer_addr().is_some_and(|peer| trusted.contains(&peer.ip()));
+            Self(origin(request, if by_proxy { Peer::Proxy } else { Peer::Client }))
         }))
     }
 }

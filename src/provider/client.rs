@@ -15,6 +15,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::page::MoviePage;
 use crate::settings::{ProviderSettings, millis};
 
+/// The longest pause that a provider may ask for and is told to clients.
+const LONGEST_WAIT: Duration = Duration::from_hours(1);
 /// Redirects that are followed, all to the same server.
 const MOST_REDIRECTS: usize = 3;
 
@@ -214,7 +216,7 @@ fn judge(response: &Response, page: NonZeroU32) -> Result<(), TryError> {
 
 /// `Retry-After` in its form of seconds (RFC 9110 §10.2.3); a date is not looked at.
 fn seconds(value: &HeaderValue) -> Option<Duration> {
-    value.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+    value.to_str().ok()?.trim().parse().ok().map(Duration::from_secs).map(|wait| wait.min(LONGEST_WAIT))
 }
 
 #[cfg(test)]
@@ -243,6 +245,19 @@ mod tests {
         }
         for right in ["http://127.0.0.1:1/", "https://provider.example/api/movies/?key=hush", "http://[::1]"] {
             assert!(Client::new(&settings(right)).is_ok(), "{right}");
+        }
+    }
+
+    #[test]
+    fn a_pause_that_is_asked_for_has_a_limit() {
+        for (value, wait) in [
+            ("7", Some(Duration::from_secs(7))),
+            ("18446744073709551615", Some(LONGEST_WAIT)),
+            ("18446744073709551616", None),
+            ("-1", None),
+            ("Fri, 31 Dec 1999 23:59:59 GMT", None),
+        ] {
+            assert_eq!(seconds(&HeaderValue::from_static(value)), wait, "{value}");
         }
     }
 

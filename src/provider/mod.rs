@@ -165,9 +165,8 @@ impl Provider {
 impl Way {
     async fn call(&self, page: NonZeroU32) -> Result<MoviePage, ProviderError> {
         let end = Instant::now() + self.deadline;
-        let _place = match timeout_at(end, self.places.acquire()).await {
-            Ok(Ok(place)) => place,
-            Ok(Err(_)) | Err(_) => return Err(ProviderError::away(None, Crowded)),
+        let Ok(Ok(_place)) = timeout_at(end, self.places.acquire()).await else {
+            return Err(ProviderError::away(None, Crowded));
         };
         let ticket = self.breaker.enter().await?;
         let tries = async {
@@ -198,7 +197,7 @@ impl Way {
                 // Full jitter: those who failed together do not come back together.
                 let delay = delay?.mul_f64(rand::random::<f64>());
                 let delay = delay.max(error.wait().unwrap_or_default());
-                (Instant::now() + delay < end).then_some(delay)
+                (delay < end.duration_since(Instant::now())).then_some(delay)
             })
             .notify(|error, delay| tracing::debug!(%error, ?delay, "the provider of movies is asked again"))
             .await

@@ -68,7 +68,8 @@ const LIBRARIES: [(&str, &[&str]); 8] = [
     ("utoipa", &["http"]),
     ("graphile_worker", &["jobs"]),
     ("lettre", &["mail"]),
-    ("reqwest", &["provider"]),
+    // The tests in `http` call a server with it.
+    ("reqwest", &["provider", "http"]),
     ("backon", &["provider"]),
 ];
 
@@ -270,7 +271,8 @@ fn a_forbidden_line_is_caught() {
         ("mail/mod.rs", "use crate::jobs::Job;"),
         ("provider/mod.rs", "use crate::http::error::ApiError;"),
         ("provider/client.rs", "use crate::cache::Cache;"),
-        ("http/collections/movies.rs", "use reqwest::Client;"),
+        ("actors/playback/mod.rs", "use reqwest::Client;"),
+        ("actors/playback/mod.rs", "use backon::Retryable as _;"),
         ("http/collections/movies.rs", "use crate::http::channels::refusal;"),
         ("media/frame.rs", "use crate::actors::files::Files;"),
         ("domain/channels.rs", "use crate::db::rows::channel::VideoRow;"),

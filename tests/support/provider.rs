@@ -17,7 +17,8 @@ pub const PASSWORD: &str = "of all the gin joints";
 
 /// A provider that answers by `respond`.
 pub async fn provider(respond: impl Respond + 'static) -> MockServer {
-    let server = MockServer::start().await;
+    // One from the pool would go on listening when the test has dropped it.
+    let server = MockServer::builder().start().await;
     change(&server, respond).await;
     server
 }

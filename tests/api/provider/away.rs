@@ -1,6 +1,7 @@
 //! A provider that is away: refusals with a time, the breaker, and the way back.
 
 use std::{
+    io::Write as _,
     net::TcpListener,
     sync::{
         Arc,
@@ -9,8 +10,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::*;
-use crate::support::load::{my_turn, timed};
+use futures_util::future::join_all;
+use serde_json::json;
+use wiremock::{Request, ResponseTemplate};
+
+use super::{house, page};
+use crate::support::{
+    app::{Answer, App, Plan, eventually},
+    load::{my_turn, timed},
+    provider::{asked, change, failing, good, provider},
+    stores::TestDb,
+};
 
 /// A 503 with `Retry-After`, in the contract's shape.
 #[track_caller]
@@ -83,7 +93,6 @@ async fn a_provider_that_sends_a_byte_now_and_then_is_given_up_at_the_deadline_t
     std::thread::spawn(move || {
         for mut socket in listener.incoming().flatten() {
             std::thread::spawn(move || {
-                use std::io::Write as _;
                 let head: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n";
                 let mut sent = socket.write_all(head);
                 while sent.is_ok() {
