@@ -3,6 +3,7 @@
 //! Layers, later ones win: `config/default.toml` (built in) < `config/<environment>.toml` <
 //! `PLAYHOUSE_<SECTION>__<KEY>`; `DATABASE_URL` and `REDIS_URL` are taken too. No globals.
 
+mod auth;
 mod background;
 mod log;
 mod playback;
@@ -19,15 +20,14 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 pub use self::{
+    auth::AuthSettings,
     background::{JobSettings, MailSettings, StatisticsSettings},
     log::{LogFormat, LogSettings},
     playback::{PLAYBACK_AUDIENCE, PlaybackSettings},
     provider::ProviderSettings,
 };
-use crate::domain::access::Role;
 
 const DEFAULTS: &str = include_str!("../config/default.toml");
-const SHORTEST_SECRET: usize = 32;
 /// Settings that are texts, by variable.
 const TEXTS: [(&str, &str); 15] = [
     ("PLAYHOUSE_AUTH__TOKEN_SECRET", "auth.token_secret"),
@@ -176,35 +176,6 @@ pub struct ServiceSettings {
     pub redis_binary: PathBuf,
 }
 
-/// Section `auth`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "config/default.toml is the text of every setting")]
-pub struct AuthSettings {
-    pub issuer: String,
-    pub audience: String,
-    pub token_secret: SecretString,
-    pub access_seconds: u32,
-    pub refresh_seconds: u32,
-    pub leeway_seconds: u64,
-    pub sessions_per_account: i64,
-    pub registration_roles: Vec<Role>,
-    pub hash_threads: usize,
-    pub hash_queue: usize,
-    pub hash_deadline_ms: u64,
-    pub hash_memory_kib: u32,
-    pub hash_passes: u32,
-    pub lockout_tries: u32,
-    pub lockout_window_seconds: u32,
-    pub lockout_block_seconds: u32,
-    pub channel_access_seconds: u32,
-    pub reset_link: String,
-    pub reset_seconds: u32,
-    pub reset_window_seconds: u32,
-    pub resets_per_email: u32,
-    pub resets_per_address: u32,
-}
-
 /// Section `channels`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -315,25 +286,11 @@ impl Settings {
     fn check(&self) -> Result<(), SettingsError> {
         let secret = self.auth.token_secret.expose_secret();
         let rules = [
-            ("auth.token_secret", secret.is_empty() || secret.len() >= SHORTEST_SECRET, "needs at least 32 bytes"),
             (
                 "auth.token_secret",
                 !secret.is_empty() || self.environment != RunEnvironment::Production,
                 "must be given in production (PLAYHOUSE_AUTH__TOKEN_SECRET)",
             ),
-            ("auth.leeway_seconds", self.auth.leeway_seconds <= 5, "is 5 at most"),
-            ("auth.access_seconds", self.auth.access_seconds >= 1, "is 1 at least"),
-            ("auth.refresh_seconds", self.auth.refresh_seconds >= 1, "is 1 at least"),
-            ("auth.sessions_per_account", self.auth.sessions_per_account >= 1, "is 1 at least"),
-            ("auth.hash_threads", self.auth.hash_threads >= 1, "is 1 at least"),
-            ("auth.hash_queue", self.auth.hash_queue >= 1, "is 1 at least"),
-            ("auth.hash_memory_kib", self.auth.hash_memory_kib >= 8, "is 8 at least"),
-            ("auth.hash_passes", self.auth.hash_passes >= 1, "is 1 at least"),
-            ("auth.lockout_tries", self.auth.lockout_tries >= 1, "is 1 at least"),
-            ("auth.lockout_window_seconds", self.auth.lockout_window_seconds >= 1, "is 1 at least"),
-            ("auth.lockout_block_seconds", self.auth.lockout_block_seconds >= 1, "is 1 at least"),
-            ("auth.channel_access_seconds", self.auth.channel_access_seconds >= 1, "is 1 at least"),
-            ("auth.reset_link", self.auth.reset_link.contains("{token}"), "must contain {token}"),
             (
                 "auth.reset_link",
                 self.environment != RunEnvironment::Production
@@ -341,22 +298,9 @@ impl Settings {
                     || !self.auth.reset_link.starts_with("http://127.0.0.1"),
                 "must name your site, where mail is sent in production",
             ),
-            (
-                "auth.channel_access_seconds",
-                self.auth.channel_access_seconds <= self.auth.refresh_seconds,
-                "is no longer than auth.refresh_seconds",
-            ),
             ("channels.announced_seconds", self.channels.announced_seconds >= 1, "is 1 at least"),
             ("channels.announced_most", self.channels.announced_most >= 1, "is 1 at least"),
             ("channels.picture_limit_bytes", self.channels.picture_limit_bytes >= 1, "is 1 at least"),
-            ("auth.reset_seconds", self.auth.reset_seconds >= 1, "is 1 at least"),
-            ("auth.reset_window_seconds", self.auth.reset_window_seconds >= 1, "is 1 at least"),
-            ("auth.resets_per_email", self.auth.resets_per_email >= 1, "is 1 at least"),
-            ("auth.resets_per_address", self.auth.resets_per_address >= 1, "is 1 at least"),
-            ("auth.issuer", !self.auth.issuer.is_empty(), "must not be empty"),
-            ("auth.audience", !self.auth.audience.is_empty(), "must not be empty"),
-            ("auth.audience", self.auth.audience != PLAYBACK_AUDIENCE, "must not be playback, that of players' links"),
-            ("auth.registration_roles", !self.auth.registration_roles.contains(&Role::Owner), "must not contain owner"),
             ("database.pool_size", self.database.pool_size <= 1000, "is 1000 at most"),
             ("database.queue", self.database.queue >= 1, "is 1 at least"),
             ("redis.timeout_ms", self.redis.timeout_ms >= 1, "is 1 at least"),
@@ -376,7 +320,13 @@ impl Settings {
             ),
             ("http.json_limit_bytes", self.http.json_limit_bytes >= 1024, "is 1024 at least"),
         ];
-        let others = self.playback.rules().into_iter().chain(self.jobs.rules()).chain(self.mail.rules());
+        let others = self
+            .auth
+            .rules()
+            .into_iter()
+            .chain(self.playback.rules())
+            .chain(self.jobs.rules())
+            .chain(self.mail.rules());
         let others = others.chain(self.statistics.rules()).chain(self.provider.rules());
         match rules.into_iter().chain(others).find(|(_, holds, _)| !holds) {
             Some((name, _, problem)) => Err(SettingsError::new(name, problem)),

@@ -1,12 +1,76 @@
 //! The tables as Diesel sees them. A test compares this file with a migrated database.
 
 diesel::table! {
+    api_keys (id) {
+        id -> Uuid,
+        user_id -> Uuid,
+        name -> Text,
+        secret_hash -> Bytea,
+        permissions -> Array<Text>,
+        expires_at -> Nullable<Timestamptz>,
+        last_used_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    casting_actors (id) {
+        id -> Uuid,
+        number -> Int4,
+        name -> Text,
+        age -> Int4,
+        gender -> Text,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    casting_movies (id) {
+        id -> Uuid,
+        number -> Int4,
+        title -> Text,
+        date_release -> Date,
+        file_id -> Nullable<Uuid>,
+        movie_uuid -> Nullable<Uuid>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    casting_roles (movie_number, actor_number) {
+        movie_number -> Int4,
+        actor_number -> Int4,
+    }
+}
+
+diesel::table! {
     channels (user_id) {
         user_id -> Uuid,
         name -> Text,
         picture_id -> Nullable<Uuid>,
         videos -> Int4,
         created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    collection_movies (collection_id, movie_uuid) {
+        collection_id -> Uuid,
+        movie_uuid -> Uuid,
+        position -> Int4,
+    }
+}
+
+diesel::table! {
+    collections (id) {
+        id -> Uuid,
+        user_id -> Uuid,
+        title -> Text,
+        description -> Text,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
     }
 }
 
@@ -63,6 +127,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    identities (issuer, subject) {
+        issuer -> Text,
+        subject -> Text,
+        user_id -> Nullable<Uuid>,
+        valid_from -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     installation (id) {
         id -> Bool,
         owner_claimed -> Bool,
@@ -76,6 +150,17 @@ diesel::table! {
         title -> Text,
         viewer_id -> Uuid,
         viewed_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    movies (uuid) {
+        uuid -> Uuid,
+        title -> Text,
+        description -> Text,
+        genres -> Text,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
     }
 }
 
@@ -161,11 +246,12 @@ diesel::table! {
         middle_name -> Text,
         last_name -> Text,
         birth_date -> Nullable<Date>,
-        password_hash -> Text,
+        password_hash -> Nullable<Text>,
         roles -> Array<Text>,
         epoch -> Int4,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        disabled_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -228,13 +314,21 @@ diesel::joinable!(videos -> channels (channel_id));
 diesel::joinable!(reactions -> videos (video_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
+    api_keys,
+    casting_actors,
+    casting_movies,
+    casting_roles,
     channels,
+    collection_movies,
+    collections,
     episodes,
     files,
     genres,
     genres_series,
+    identities,
     installation,
     last_views,
+    movies,
     password_resets,
     posters,
     reactions,

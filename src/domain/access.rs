@@ -58,8 +58,10 @@ impl Role {
         use Permission as P;
         match self {
             Self::Owner => &P::ALL,
-            Self::Editor => &[P::ViewCatalogue, P::UseStreams, P::UseChannels, P::EditCatalogue, P::UploadFiles],
-            Self::Viewer => &[P::ViewCatalogue, P::UseStreams, P::UseChannels],
+            Self::Editor => {
+                &[P::ViewCatalogue, P::UseStreams, P::UseChannels, P::UseCollections, P::EditCatalogue, P::UploadFiles]
+            }
+            Self::Viewer => &[P::ViewCatalogue, P::UseStreams, P::UseChannels, P::UseCollections],
             Self::CastingAssistant => &[P::ViewActors, P::ViewMovies],
             Self::CastingDirector => {
                 &[P::ViewActors, P::ViewMovies, P::CreateActors, P::DeleteActors, P::ModifyActors, P::ModifyMovies]
@@ -90,6 +92,8 @@ pub enum Permission {
     UseStreams,
     #[serde(rename = "use:channels")]
     UseChannels,
+    #[serde(rename = "use:collections")]
+    UseCollections,
     #[serde(rename = "upload:files")]
     UploadFiles,
     #[serde(rename = "manage:users")]
@@ -116,11 +120,12 @@ pub enum Permission {
 
 impl Permission {
     /// Every permission.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::ViewCatalogue,
         Self::EditCatalogue,
         Self::UseStreams,
         Self::UseChannels,
+        Self::UseCollections,
         Self::UploadFiles,
         Self::ManageUsers,
         Self::OperateServer,
@@ -142,6 +147,7 @@ impl Permission {
             Self::EditCatalogue => "edit:catalogue",
             Self::UseStreams => "use:streams",
             Self::UseChannels => "use:channels",
+            Self::UseCollections => "use:collections",
             Self::UploadFiles => "upload:files",
             Self::ManageUsers => "manage:users",
             Self::OperateServer => "operate:server",

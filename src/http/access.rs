@@ -74,7 +74,24 @@ macro_rules! permits {
     )+};
 }
 
-permits!(ViewCatalogue, EditCatalogue, UseStreams, UseChannels, UploadFiles, ManageUsers, OperateServer);
+permits!(
+    ViewCatalogue,
+    EditCatalogue,
+    UseStreams,
+    UseChannels,
+    UseCollections,
+    UploadFiles,
+    ManageUsers,
+    OperateServer,
+    ViewActors,
+    ViewMovies,
+    CreateActors,
+    DeleteActors,
+    ModifyActors,
+    ModifyMovies,
+    CreateMovies,
+    DeleteMovies
+);
 
 impl Access for Open {
     const NEEDS: Needs = Needs::Nothing;

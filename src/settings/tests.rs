@@ -1,4 +1,5 @@
 use super::*;
+use crate::domain::access::Role;
 
 fn load(pairs: &[(&str, &str)]) -> Result<Settings, SettingsError> {
     Settings::from_variables(pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())

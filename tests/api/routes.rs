@@ -418,7 +418,7 @@ fn word(path: &str, status: u16) -> &'static str {
 fn detail(status: u16) -> &'static str {
     match status {
         503 => "No provider of movies is configured",
-        other => message(other).1,
+        other => message("of the provider", other).1,
     }
 }
 

@@ -52,7 +52,7 @@ impl Auth {
             middle_name: middle_name.map(MiddleName::into_string).unwrap_or_default(),
             last_name: last_name.map(Name::into_string).unwrap_or_default(),
             birth_date: birth_date.map(BirthDate::date),
-            password_hash: self.passwords.hash(password.into_secret()).await?,
+            password_hash: Some(self.passwords.hash(password.into_secret()).await?),
             roles: names_of(&self.registration_roles),
         };
         let stored: Result<UserRow, AuthError> = self
@@ -121,7 +121,7 @@ impl Auth {
             let row = found?.ok_or(AuthError::NotFound)?;
             if change.password.is_some() || is_new_email(&row, change.email.as_ref()) {
                 let password = current_password.ok_or(AuthError::CurrentPasswordMissing)?;
-                confirmed = Some(row.password_hash.clone());
+                confirmed.clone_from(&row.password_hash);
                 self.confirm(address, row, password).await?;
             }
         }
@@ -187,7 +187,7 @@ fn apply(conn: &mut PgConnection, planned: Planned) -> Result<UserRow, AuthError
         keep_an_owner(conn, id)?;
     }
     let before = users::credentials_locked(conn, id)?.ok_or(AuthError::NotFound)?;
-    if confirmed.is_some_and(|hash| hash != before.password_hash) {
+    if confirmed.is_some_and(|hash| before.password_hash.as_ref() != Some(&hash)) {
         // Another change of the password came first; what was confirmed is no longer the password.
         return Err(AuthError::CurrentPasswordWrong { tries_left: 0 });
     }

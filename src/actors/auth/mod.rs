@@ -39,6 +39,7 @@ pub use self::{
     tokens::{TokenPair, text_of},
 };
 use self::{
+    caller::Rights,
     keys::SigningKey,
     lockout::Lockout,
     passwords::Passwords,
@@ -125,7 +126,7 @@ impl Auth {
     pub async fn authenticate(&self, token: &str) -> Result<Caller, AuthError> {
         let claims = self.tokens.verify(token, TokenKind::Access)?;
         let standing = self.standings.of(claims.bond()).await?;
-        Ok(Caller { user_id: claims.sub, family: claims.fam, standing })
+        Ok(Caller { user_id: claims.sub, family: claims.fam, standing, rights: Rights::Roles })
     }
 
     /// Whether the hash threads still take work.

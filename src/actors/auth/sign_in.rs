@@ -103,7 +103,7 @@ impl Auth {
         row: Option<CredentialsRow>,
         password: SecretString,
     ) -> Result<(Try, Option<CredentialsRow>), AuthError> {
-        let stored = row.as_ref().map(|row| row.password_hash.clone());
+        let stored = row.as_ref().and_then(|row| row.password_hash.clone());
         let verdict = self.passwords.verify(password, stored).await.map(|right| row.filter(|_| right));
         match verdict {
             Ok(row) => Ok((attempt, row)),

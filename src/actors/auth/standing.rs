@@ -19,7 +19,7 @@ use crate::{
         rows::user::roles_from,
     },
     domain::{
-        access::{Permissions, Role},
+        access::Permissions,
         ids::{FamilyId, UserId},
     },
 };
@@ -34,7 +34,6 @@ const CLOCKS: TimeDelta = TimeDelta::seconds(10);
 #[derive(Debug)]
 pub(super) struct Standing {
     pub(super) epoch: i32,
-    pub(super) roles: Vec<Role>,
     pub(super) permissions: Permissions,
     families: Vec<FamilyRow>,
     read_at: DateTime<Utc>,
@@ -126,7 +125,7 @@ impl Standings {
         let Some(row) = row.map_err(AuthError::from)? else { return Ok(None) };
         let roles = roles_from(&row.roles)?;
         let permissions = Permissions::of_roles(&roles);
-        let standing = Arc::new(Standing { epoch: row.epoch, roles, permissions, families: row.families, read_at });
+        let standing = Arc::new(Standing { epoch: row.epoch, permissions, families: row.families, read_at });
         if let Some(stamp) = stamp {
             self.kept.insert(id, (stamp, Arc::clone(&standing)));
         }
@@ -139,6 +138,7 @@ mod tests {
     use uuid::{NoContext, Timestamp, Uuid};
 
     use super::*;
+    use crate::domain::access::Role;
 
     const NOW: i64 = 1_800_000_000;
 
@@ -153,7 +153,6 @@ mod tests {
     fn standing(families: &[(FamilyId, i64)]) -> Standing {
         Standing {
             epoch: 2,
-            roles: vec![Role::Viewer],
             permissions: Permissions::of_roles(&[Role::Viewer]),
             families: families.iter().map(|(id, end)| FamilyRow { id: id.uuid(), expires_at: at(*end) }).collect(),
             read_at: at(NOW),

@@ -6,8 +6,9 @@
 //! written. A Redis that was emptied has lost it too, and everything is read again, by one node at a time.
 //! Nothing is told by the writers: whatever is committed in Postgres arrives here, whoever committed it.
 
+mod changes;
+
 use std::{
-    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -18,13 +19,14 @@ use redis::aio::ConnectionManager;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+use self::changes::{Changes, Row};
 use crate::{
     cache::{Cache, keys},
     db::{
         Db, DbError,
-        queries::statistics::{self, Changed, CountRow, Page, ViewRow},
+        queries::statistics::{self, CountRow, Page, ViewRow},
     },
-    domain::{playback::TitleKind, statistics::Grain},
+    domain::statistics::Grain,
     settings::{StatisticsSettings, millis},
 };
 
@@ -266,7 +268,7 @@ impl Course<'_> {
     }
 
     async fn write<R: Row>(&mut self, rows: &[R]) -> Result<(), Broken> {
-        let mut changes = Changes { now: Utc::now().timestamp(), ..Changes::default() };
+        let mut changes = Changes::at(Utc::now());
         for row in rows {
             row.add_to(&mut changes);
         }
@@ -305,88 +307,6 @@ impl Course<'_> {
 fn literal(text: &str) -> String {
     let escape = |letter: char| matches!(letter, '*' | '?' | '[' | ']' | '\\' | '^').then_some('\\');
     text.chars().flat_map(|letter| escape(letter).into_iter().chain([letter])).collect()
-}
-
-/// What is written at once, by key.
-#[derive(Default)]
-struct Changes<'a> {
-    /// Seconds since 1970.
-    now: i64,
-    scores: BTreeMap<String, Scores<'a>>,
-    viewers: BTreeMap<String, Vec<Uuid>>,
-}
-
-/// Members of a sorted set and their scores, and when the set ends.
-#[derive(Default)]
-struct Scores<'a> {
-    ends: Option<i64>,
-    members: Vec<(i64, &'a str)>,
-}
-
-impl Changes<'_> {
-    fn commands(self, cache: &Cache) -> redis::Pipeline {
-        let mut pipe = redis::pipe();
-        for (key, Scores { ends, members }) in self.scores {
-            let key = cache.key(&key);
-            let command = pipe.cmd("ZADD").arg(&key).arg("GT");
-            for (score, member) in members {
-                command.arg(score).arg(member);
-            }
-            command.ignore();
-            if let Some(ends) = ends {
-                pipe.cmd("EXPIREAT").arg(&key).arg(ends).ignore();
-            }
-        }
-        for (key, viewers) in self.viewers {
-            let command = pipe.cmd("PFADD").arg(cache.key(&key));
-            for viewer in viewers {
-                command.arg(viewer.as_bytes());
-            }
-            command.ignore();
-        }
-        pipe
-    }
-}
-
-/// A row that can be written to Redis.
-trait Row: Changed + Sync {
-    fn add_to<'a>(&'a self, changes: &mut Changes<'a>);
-}
-
-impl Row for CountRow {
-    fn add_to<'a>(&'a self, changes: &mut Changes<'a>) {
-        let Some(grain) = Grain::parse(&self.grain) else { return };
-        let begin = self.begins_at.timestamp();
-        let ends = grain.useful_seconds().map(|useful| begin + useful);
-        if ends.is_some_and(|ends| ends <= changes.now) {
-            return;
-        }
-        if self.views > 0 {
-            let scores = changes.scores.entry(keys::views(grain, begin, &self.kind)).or_default();
-            scores.ends = ends;
-            scores.members.push((self.views, &self.title));
-        }
-        if grain == Grain::All && self.watched_ms > 0 {
-            let scores = changes.scores.entry(keys::watched(&self.kind)).or_default();
-            scores.members.push((self.watched_ms, &self.title));
-        }
-    }
-}
-
-impl Row for ViewRow {
-    fn add_to<'a>(&'a self, changes: &mut Changes<'a>) {
-        let titles = [
-            (TitleKind::Files, &self.file),
-            (TitleKind::Episodes, &self.episode),
-            (TitleKind::Series, &self.series),
-            (TitleKind::Videos, &self.video),
-        ];
-        for (kind, title) in titles {
-            if let Some(title) = title {
-                changes.viewers.entry(keys::viewers(kind.name(), title)).or_default().push(self.viewer_id);
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -73,7 +73,8 @@ pub fn roles_from(names: &[String]) -> Result<Vec<Role>, DbError> {
 pub struct CredentialsRow {
     #[diesel(embed)]
     pub user: UserRow,
-    pub password_hash: String,
+    /// None: the account signs in elsewhere.
+    pub password_hash: Option<String>,
     pub epoch: i32,
 }
 
@@ -89,7 +90,7 @@ pub struct NewUserRow {
     pub middle_name: String,
     pub last_name: String,
     pub birth_date: Option<NaiveDate>,
-    pub password_hash: String,
+    pub password_hash: Option<String>,
     pub roles: Vec<String>,
 }
 

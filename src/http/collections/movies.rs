@@ -20,18 +20,20 @@ use crate::{
         State,
         access::SignedIn,
         error::{ApiError, Cause, FieldError},
-        openapi::doc,
+        openapi::{Parameter, Values, doc},
         origin::Origin,
         query::pairs,
         routes::Routes,
     },
 };
 
+const PARAMETERS: &[Parameter] = &[Parameter { name: "page", values: Values::UpTo(LARGEST_PAGE), default: Some("1") }];
+
 pub(super) fn routes(routes: Routes) -> Routes {
     routes.get(
         "/movies",
         movies,
-        doc("A page of the provider's movies").numbered().gives::<MoviesDto>().refuses(&[
+        doc("A page of the provider's movies").asks(PARAMETERS).gives::<MoviesDto>().refuses(&[
             (404, "The provider has no such page"),
             (502, "The provider's answer cannot be used"),
             (503, "The provider is away or not configured, or maintenance; see Retry-After"),

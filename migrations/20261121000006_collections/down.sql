@@ -1,0 +1,3 @@
+DROP TABLE collection_movies;
+DROP TABLE collections;
+DROP TABLE movies;
