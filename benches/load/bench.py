@@ -18,6 +18,7 @@ import time
 import urllib.request
 
 import sessions
+import stalls
 from catalogue import LOGIN_ACCOUNTS, PASSWORD, Catalogue
 from processes import BenchError, Server, Stores, free_port, start_nginx
 from report import Block, Figure, print_table, write_report
@@ -214,7 +215,6 @@ class Bench:
                                    "the same route without logins: difference",
                                    busy.median("p99_ms") - idle.median("p99_ms"), "ms", "≤", 10))
 
-
     def sessions(self):
         """What live viewing sessions cost, on a server that has done nothing else."""
         server = self.playhouse("sessions").wait_for_url()
@@ -228,6 +228,20 @@ class Bench:
             Figure(f"Heartbeats of {SESSIONS:,} sessions every 5 s: share of one core, {SESSION_SECONDS} s long", "–",
                    cpu * 100, "%", "≤", 25),
             Figure("The same: p99 of a heartbeat, as a Python client on the same two cores sees it", "–", p99, "ms", "≤", 100)]
+
+    def stalls(self):
+        """How long others wait for an answer while hundreds of clients stop."""
+        bearer = f"Host: x\r\nAuthorization: Bearer {self.catalogue.client.token}\r\n"
+        reads = f"GET {self.catalogue.media} HTTP/1.1\r\n{bearer}\r\n"
+        sends = (f"POST /files HTTP/1.1\r\n{bearer}Content-Type: multipart/form-data; boundary=b\r\n"
+                 "Content-Length: 1000000\r\n\r\n--b\r\n")
+        size = f"{self.catalogue.media_bytes / 1e6:.0f} MB"
+        for who, beginning in ((f"readers of a video of {size} that stop reading", reads),
+                               ("senders of an upload that stop sending", sends)):
+            print(f"  {stalls.CLIENTS} {who}", file=sys.stderr)
+            longest = max(stalls.longest_wait(self.cached, beginning) for _ in range(REPEATS))
+            self.figures.append(Figure(f"{stalls.CLIENTS} {who}: longest wait for `/healthz`, of {REPEATS} runs", "–",
+                                       longest, "ms", "≤", 100))
 
 
 def clone_to_serving(folder):
@@ -247,7 +261,7 @@ def clone_to_serving(folder):
     return Figure("Clone to serving with `make run`, empty target folder", "–", took, "s", "≤", 480)
 
 
-MEASUREMENTS = ("start", "json", "media", "bytes", "logins", "sessions")
+MEASUREMENTS = ("start", "json", "media", "bytes", "logins", "sessions", "stalls")
 
 
 def arguments():
