@@ -5,14 +5,17 @@
 use diesel::{
     PgConnection, QueryResult, QueryableByName,
     pg::Pg,
-    query_builder::{AstPass, Query, QueryFragment, QueryId},
-    sql_types::{Array, BigInt, Double, Nullable, Text, Timestamptz, Untyped, Uuid as SqlUuid},
+    query_builder::{AstPass, QueryFragment},
+    sql_types::{Array, BigInt, Double, Nullable, Text, Timestamptz, Uuid as SqlUuid},
 };
 use uuid::Uuid;
 
-use crate::domain::listing::{
-    Comparison, Cursor, Direction, FieldKind, Filter, KeyExpression, ListRequest, Listing, Page, Position, SortKey,
-    Value,
+use crate::{
+    db::untyped::untyped,
+    domain::listing::{
+        Comparison, Cursor, Direction, FieldKind, Filter, KeyExpression, ListRequest, Listing, Page, Position, SortKey,
+        Value,
+    },
 };
 
 /// A condition that comes with the path (the children of a parent) or with the caller's rights.
@@ -341,13 +344,4 @@ impl QueryFragment<Pg> for Statement {
     }
 }
 
-impl QueryId for Statement {
-    type QueryId = ();
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
-
-impl Query for Statement {
-    type SqlType = Untyped;
-}
-
-impl diesel::RunQueryDsl<PgConnection> for Statement {}
+untyped!(Statement);

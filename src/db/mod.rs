@@ -10,6 +10,7 @@ pub mod queries;
 pub mod rows;
 #[allow(missing_docs, unreachable_pub, reason = "generated from the migrations")]
 pub mod schema;
+mod untyped;
 
 use std::{
     sync::{Arc, atomic::AtomicU64},

@@ -19,13 +19,17 @@ async fn open(app: &App, person: &Person, episode: &str) -> String {
     )
 }
 
-/// Another episode of the same series.
-async fn another(app: &App, owner: &Person, catalogue: &Catalogue) -> String {
-    app.post("/episodes", owner, json!({"name": "Another", "season_id": catalogue.season})).await.id()
+/// Another episode of the same series; and the titles that can be viewed: the first, the other, their series.
+async fn titles(app: &App, owner: &Person, catalogue: &Catalogue) -> (String, [String; 3]) {
+    let body = json!({"name": "Another", "season_id": catalogue.season});
+    let other = app.post("/episodes", owner, body).await.id();
+    let Catalogue { episode, series, .. } = catalogue;
+    let titles = [format!("episodes/{episode}"), format!("episodes/{other}"), format!("series/{series}")];
+    (other, titles)
 }
 
 /// Sessions and viewers of all, then the viewers of each title.
-async fn live(app: &App, owner: &Person, titles: [&str; 3]) -> [u64; 5] {
+async fn live(app: &App, owner: &Person, titles: &[String; 3]) -> [u64; 5] {
     let number = |data: &Value, name: &str| data[name].as_u64().expect("a number");
     let all = app.get("/stats", owner).await.data(200);
     let mut told = [number(&all, "sessions"), number(&all, "viewers"), 0, 0, 0];
@@ -41,13 +45,8 @@ async fn an_account_views_until_the_last_of_its_sessions_ends() {
     let app = App::start(&db);
     let (owner, ann) = (app.register().await, app.register().await);
     let catalogue = app.catalogue(&owner).await;
-    let other = another(&app, &owner, &catalogue).await;
-    let titles = [
-        format!("episodes/{}", catalogue.episode),
-        format!("episodes/{other}"),
-        format!("series/{}", catalogue.series),
-    ];
-    let live = async || live(&app, &owner, titles.each_ref().map(String::as_str)).await;
+    let (other, titles) = titles(&app, &owner, &catalogue).await;
+    let live = async || live(&app, &owner, &titles).await;
     let (one, two) = (open(&app, &ann, &catalogue.episode).await, open(&app, &ann, &catalogue.episode).await);
     let three = open(&app, &ann, &other).await;
     assert_eq!(live().await, [3, 1, 1, 1, 1]);
@@ -68,13 +67,8 @@ async fn a_session_that_is_given_another_episode_or_user_views_there_alone() {
     let app = App::start(&db);
     let (owner, ann, bob) = (app.register().await, app.register().await, app.register().await);
     let catalogue = app.catalogue(&owner).await;
-    let other = another(&app, &owner, &catalogue).await;
-    let titles = [
-        format!("episodes/{}", catalogue.episode),
-        format!("episodes/{other}"),
-        format!("series/{}", catalogue.series),
-    ];
-    let live = async || live(&app, &owner, titles.each_ref().map(String::as_str)).await;
+    let (other, titles) = titles(&app, &owner, &catalogue).await;
+    let live = async || live(&app, &owner, &titles).await;
     let stream = open(&app, &ann, &catalogue.episode).await;
     assert_eq!(live().await, [1, 1, 1, 0, 1]);
     app.patch(&stream, &ann, json!({"episode_id": other})).await.data(200);

@@ -5,10 +5,12 @@ use diesel::{
     deserialize::QueryableByName,
     pg::Pg,
     prelude::*,
-    query_builder::{AstPass, Query, QueryFragment, QueryId},
-    sql_types::{Array, BigInt, Double, Nullable, Text, Timestamptz, Untyped, Uuid as SqlUuid},
+    query_builder::{AstPass, QueryFragment},
+    sql_types::{Array, BigInt, Double, Nullable, Text, Timestamptz, Uuid as SqlUuid},
 };
 use uuid::Uuid;
+
+use crate::db::untyped::untyped;
 
 /// One value a row.
 pub(super) enum Column {
@@ -56,13 +58,4 @@ impl QueryFragment<Pg> for Statement {
     }
 }
 
-impl QueryId for Statement {
-    type QueryId = ();
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
-
-impl Query for Statement {
-    type SqlType = Untyped;
-}
-
-impl RunQueryDsl<PgConnection> for Statement {}
+untyped!(Statement);
