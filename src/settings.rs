@@ -5,6 +5,7 @@
 
 mod auth;
 mod background;
+mod collections;
 mod log;
 mod playback;
 mod provider;
@@ -22,6 +23,7 @@ use serde::Deserialize;
 pub use self::{
     auth::AuthSettings,
     background::{JobSettings, MailSettings, StatisticsSettings},
+    collections::CollectionSettings,
     log::{LogFormat, LogSettings},
     playback::{PLAYBACK_AUDIENCE, PlaybackSettings},
     provider::ProviderSettings,
@@ -65,6 +67,7 @@ pub struct Settings {
     pub services: ServiceSettings,
     pub auth: AuthSettings,
     pub channels: ChannelSettings,
+    pub collections: CollectionSettings,
     pub playback: PlaybackSettings,
     pub cache: CacheSettings,
     pub media: MediaSettings,
@@ -327,7 +330,10 @@ impl Settings {
             .chain(self.playback.rules())
             .chain(self.jobs.rules())
             .chain(self.mail.rules());
-        let others = others.chain(self.statistics.rules()).chain(self.provider.rules());
+        let others = others
+            .chain(self.collections.rules(self.http.json_limit_bytes))
+            .chain(self.statistics.rules())
+            .chain(self.provider.rules());
         match rules.into_iter().chain(others).find(|(_, holds, _)| !holds) {
             Some((name, _, problem)) => Err(SettingsError::new(name, problem)),
             None => Ok(()),

@@ -4,6 +4,7 @@
 pub mod auth;
 pub mod catalog;
 pub mod channels;
+pub mod collections;
 pub mod files;
 pub mod operation;
 pub mod playback;

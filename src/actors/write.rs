@@ -1,5 +1,7 @@
 //! Writes: work on the database that makes cached answers void.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use diesel::PgConnection;
 
 use crate::{
@@ -19,33 +21,62 @@ where
     E: From<DbError> + Send + 'static,
     F: FnOnce(&mut PgConnection) -> Result<T, E> + Send + 'static,
 {
+    write_touching(db, cache, scopes, |conn, _| work(conn)).await
+}
+
+/// As [`write`], for work that finds out what else it moves: it says so before it commits.
+///
+/// # Errors
+/// As [`write`].
+pub(super) async fn write_touching<T, E, F>(db: &Db, cache: &Cache, scopes: Vec<Scope>, work: F) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<DbError> + Send + 'static,
+    F: FnOnce(&mut PgConnection, &Touched) -> Result<T, E> + Send + 'static,
+{
     let announcement = Announcement::of(cache, &scopes);
+    let touched = announcement.touched.clone();
     let done = db
         .run(move |conn| {
             // Dropped when the work has ended, also by a panic.
-            let _announcement = announcement;
-            work(conn)
+            let announcement = announcement;
+            work(conn, &announcement.touched)
         })
         .await;
-    cache.invalidate(&scopes).await;
+    cache.invalidate(&touched.scopes()).await;
     done
+}
+
+/// The scopes that a piece of work moves on.
+#[derive(Clone)]
+pub(super) struct Touched(Arc<Mutex<Vec<Scope>>>);
+
+impl Touched {
+    /// These too.
+    pub(super) fn add(&self, scopes: impl IntoIterator<Item = Scope>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(scopes);
+    }
+
+    fn scopes(&self) -> Vec<Scope> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// Moves scopes on when it is dropped: with the work that it travels in.
 pub(super) struct Announcement {
     cache: Cache,
-    scopes: Vec<Scope>,
+    touched: Touched,
 }
 
 impl Announcement {
     /// Of `scopes`.
     pub(super) fn of(cache: &Cache, scopes: &[Scope]) -> Self {
-        Self { cache: cache.clone(), scopes: scopes.to_vec() }
+        Self { cache: cache.clone(), touched: Touched(Arc::new(Mutex::new(scopes.to_vec()))) }
     }
 }
 
 impl Drop for Announcement {
     fn drop(&mut self) {
-        self.cache.moved(&self.scopes);
+        self.cache.moved(&self.touched.scopes());
     }
 }

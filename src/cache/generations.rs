@@ -26,10 +26,12 @@ pub enum Kind {
     Installation,
     Videos,
     Streams,
+    /// By the account that keeps them.
+    Collections,
 }
 
 impl Kind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Genres,
         Self::Series,
         Self::Seasons,
@@ -39,6 +41,7 @@ impl Kind {
         Self::Installation,
         Self::Videos,
         Self::Streams,
+        Self::Collections,
     ];
 
     const fn name(self) -> &'static str {
@@ -52,6 +55,7 @@ impl Kind {
             Self::Installation => "installation",
             Self::Videos => "videos",
             Self::Streams => "streams",
+            Self::Collections => "collections",
         }
     }
 
@@ -66,6 +70,7 @@ impl Kind {
             Self::Installation => 6,
             Self::Videos => 7,
             Self::Streams => 8,
+            Self::Collections => 9,
         }
     }
 }

@@ -73,6 +73,10 @@ ids! {
     EpisodeId;
     /// A viewing of an episode by an account.
     StreamId;
+    /// A list of movies that somebody keeps.
+    CollectionId;
+    /// A movie in such lists. Given by clients, of any version: it is the provider's.
+    ProviderMovieId;
     /// A video of a channel.
     VideoId;
     /// A stored file.

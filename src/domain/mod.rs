@@ -5,6 +5,7 @@ pub mod access;
 pub mod account;
 pub mod catalog;
 pub mod channels;
+pub mod collections;
 pub mod ids;
 pub mod listing;
 pub mod media;

@@ -1,23 +1,26 @@
 //! JSON bodies: read within limits, and checked field by field so that every wrong one is named at
 //! once (a derive stops at the first). Unknown fields are wrong fields.
 
+mod arrival;
 mod values;
 
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{future::Future, pin::Pin};
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header};
-use bytes::BytesMut;
-use futures_util::StreamExt as _;
+use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-pub use self::values::Described;
-use super::{
-    State,
-    error::{ApiError, FieldError},
+pub use self::{
+    arrival::{BodySize, LargeBodies, declared_length},
+    values::Described,
 };
+use super::error::{ApiError, FieldError, MOST_ERRORS};
+
 /// Something a body can be read into.
-pub trait Body: Sized + 'static {
+pub trait Body: Sized + Send + 'static {
+    /// How large it may be.
+    const SIZE: BodySize = BodySize::Ordinary;
+
     /// Reads the fields; what is wrong is noted in `fields`. `None` only where something is.
     fn read(fields: &mut Fields) -> Option<Self>;
 
@@ -32,6 +35,14 @@ pub trait FieldValue: Sized {
     /// # Errors
     /// The rule it breaks, in words.
     fn parse(value: &Value) -> Result<Self, String>;
+
+    /// As [`FieldValue::parse`]; a value of many parts names every rule that they break.
+    ///
+    /// # Errors
+    /// The rules it breaks, in words.
+    fn parse_parts(value: &Value) -> Result<Self, Vec<String>> {
+        Self::parse(value).map_err(|rule| vec![rule])
+    }
 
     /// Its schema.
     fn schema() -> Value;
@@ -84,7 +95,8 @@ impl Fields {
     }
 
     fn parsed<T: FieldValue>(&mut self, name: &str, value: &Value) -> Option<T> {
-        T::parse(value).map_err(|message| self.refuse(name, message)).ok()
+        let refuse = |rules: Vec<String>| rules.into_iter().for_each(|rule| self.refuse(name, rule));
+        T::parse_parts(value).map_err(refuse).ok()
     }
 
     /// Reads a whole body.
@@ -114,69 +126,42 @@ impl<T: Body> FromRequest for Json<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let request = request.clone();
         let payload = payload.take();
-        Box::pin(async move {
-            let state = State::of(&request)?.clone();
-            is_json(&request)?;
-            let limit = state.settings.http.json_limit_bytes;
-            let wait = Duration::from_millis(state.settings.http.body_timeout_ms);
-            let bytes =
-                tokio::time::timeout(wait, read(&request, payload, limit)).await.map_err(|_| ApiError::Timeout)??;
-            match serde_json::from_slice(&bytes) {
-                Ok(Value::Object(map)) => Fields::read(map).map(Self),
-                Ok(_) => Err(ApiError::BadRequest("The body must be a JSON object".to_owned())),
-                Err(_) => Err(ApiError::BadRequest("The body is not valid JSON".to_owned())),
-            }
-        })
+        Box::pin(async move { arrival::read(&request, payload).await.map(Self) })
     }
 }
 
-fn is_json(request: &HttpRequest) -> Result<(), ApiError> {
-    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let essence = kind.split(';').next().unwrap_or_default().trim();
-    if essence.eq_ignore_ascii_case("application/json") {
-        Ok(())
-    } else {
-        Err(ApiError::UnsupportedMediaType("The body must be application/json".to_owned()))
-    }
-}
-
-/// Refuses a declared length over `limit` before a byte is read.
+/// The elements of an array of objects.
 ///
 /// # Errors
-/// 413; 400 where the length is no number.
-pub fn declared_length(request: &HttpRequest, limit: u64) -> Result<Option<u64>, ApiError> {
-    let Some(length) = request.headers().get(header::CONTENT_LENGTH) else { return Ok(None) };
-    let length: u64 = length
-        .to_str()
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .ok_or_else(|| ApiError::BadRequest("Content-Length is not a number".to_owned()))?;
-    if length > limit { Err(too_large(limit)) } else { Ok(Some(length)) }
-}
-
-fn too_large(limit: u64) -> ApiError {
-    ApiError::TooLarge(format!("The body is larger than {limit} bytes"))
-}
-
-async fn read(request: &HttpRequest, mut payload: Payload, limit: usize) -> Result<BytesMut, ApiError> {
-    let most = u64::try_from(limit).unwrap_or(u64::MAX);
-    declared_length(request, most)?;
-    let mut body = BytesMut::new();
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| ApiError::BadRequest("The body broke off".to_owned()))?;
-        if body.len() + chunk.len() > limit {
-            return Err(too_large(most));
+/// All that is wrong with them, by place (from 0) and field.
+pub fn elements<T: Body>(value: &Value) -> Result<Vec<T>, Vec<String>> {
+    let values = value.as_array().ok_or_else(|| vec!["must be an array".to_owned()])?;
+    let (mut elements, mut wrong) = (Vec::with_capacity(values.len().min(1024)), Vec::new());
+    for (at, value) in values.iter().enumerate() {
+        // More are not told.
+        if wrong.len() >= MOST_ERRORS {
+            break;
         }
-        body.extend_from_slice(&chunk);
+        match value.as_object().map(|map| Fields::read(map.clone())) {
+            Some(Ok(element)) => elements.push(element),
+            Some(Err(ApiError::Invalid(errors))) => {
+                wrong.extend(errors.into_iter().map(|error| format!("{at}: {} {}", error.field, error.message)));
+            }
+            Some(Err(error)) => wrong.push(format!("{at}: {error}")),
+            None => wrong.push(format!("{at}: must be an object")),
+        }
     }
-    Ok(body)
+    if wrong.is_empty() { Ok(elements) } else { Err(wrong) }
 }
 
-/// Declares how a struct is read from a body: `how field, …;` with the methods of [`Fields`].
+/// Declares how a struct is read from a body: `how field, …;` with the methods of [`Fields`]; before that, in
+/// brackets, its [`BodySize`] where it is not the ordinary one.
 #[macro_export]
 macro_rules! body {
-    ($name:ident { $($how:ident $field:ident),+ $(,)? }) => {
+    ($name:ident $([$size:ident])? { $($how:ident $field:ident),+ $(,)? }) => {
         impl $crate::http::body::Body for $name {
+            $(const SIZE: $crate::http::body::BodySize = $crate::http::body::BodySize::$size;)?
+
             fn read(fields: &mut $crate::http::body::Fields) -> Option<Self> {
                 // All are read before the first `?`, so that all that are wrong are noted.
                 $(let $field = fields.$how(stringify!($field));)+

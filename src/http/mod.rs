@@ -26,12 +26,13 @@ use std::{future::Ready, net::IpAddr, ops::Deref, sync::Arc};
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header, web};
 
-use self::{drain::Drain, error::ApiError, routes::Routes};
+use self::{body::LargeBodies, drain::Drain, error::ApiError, routes::Routes};
 use crate::{
     actors::{
         auth::Auth,
         catalog::Catalog,
         channels::Channels,
+        collections::Collections,
         files::Files,
         operation::Operation,
         playback::{PlayLimit, Playback},
@@ -58,6 +59,10 @@ pub struct House {
     pub files: Files,
     /// Channels and their videos.
     pub channels: Channels,
+    /// Lists of movies.
+    pub collections: Collections,
+    /// How many large bodies are read at a time.
+    pub large_bodies: LargeBodies,
     /// Streams.
     pub playback: Playback,
     /// How many plays may be opened.

@@ -44,6 +44,9 @@ fn digest(db: &TestDb) -> String {
         "channels",
         "videos",
         "reactions",
+        "movies",
+        "collections",
+        "collection_movies",
         "password_resets",
         "graphile_worker._private_jobs",
     ];
@@ -66,6 +69,7 @@ struct House {
     owner: Person,
     things: Catalogue,
     stream: String,
+    collection: String,
     file: String,
     shared: Shared,
     /// The file of the video that is shared, and a play of it.
@@ -80,6 +84,9 @@ impl House {
         let owner = app.register().await;
         let things = app.catalogue(&owner).await;
         let stream = app.post("/streams", &owner, json!({"episode_id": things.episode})).await.id();
+        let list = json!({"title": "Nights", "description": "", "movies": []});
+        let made = app.post("/collection", &owner, list).await.json();
+        let collection = made["collection_uuid"].as_str().expect("an id").to_owned();
         let file = app.upload(&owner, "a.vtt", b"WEBVTT\n\n00:00.000 --> 00:01.000\nHello\n".to_vec()).await.id();
         // A name that would be drawn could hold what searches here are for.
         app.patch(&format!("/users/{}", owner.id), &owner, json!({"username": "brook"})).await.data(200);
@@ -88,7 +95,7 @@ impl House {
         let shown =
             play["playback"]["file"].as_str().and_then(|path| path.split('/').nth(2)).expect("a link").to_owned();
         let play = play["session"].as_str().expect("an id").to_owned();
-        Self { db, app, owner, things, stream, file, shared, film: shown, play }
+        Self { db, app, owner, things, stream, collection, file, shared, film: shown, play }
     }
 
     /// A path of the description, of things that are there.
@@ -115,6 +122,7 @@ impl House {
             "episodes" => &self.things.episode,
             "streams" | "me" => &self.stream,
             "files" | "media" => &self.file,
+            "collection" => &self.collection,
             other => panic!("no {other}"),
         }
     }
@@ -182,6 +190,9 @@ impl House {
             ("POST", "upload") => json!({"title": "New", "description": ""}),
             ("POST", "password/forgot") => json!({"email": "nobody@example.org"}),
             ("POST", "password/reset") => json!({"token": "x", "password": "correct horse"}),
+            ("POST", "register") => json!({"username": "newcomer", "password": "correct horse"}),
+            ("POST", "collection") => json!({"title": "New", "description": "", "movies": []}),
+            ("PUT", path) if path.starts_with("collection/") => json!({}),
             ("PUT", path) if path.ends_with("/reaction") => json!({"reaction": "like"}),
             ("PATCH", path) if path.contains("/plays/") => json!({"position_seconds": 1}),
             ("PATCH", _) => json!({}),

@@ -17,6 +17,7 @@ mod bad_input;
 mod browser;
 mod caches;
 mod channels;
+mod collections;
 mod crashes;
 mod docs;
 mod failures;

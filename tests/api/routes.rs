@@ -45,6 +45,7 @@ const ACCOUNTS_CREATE: [u16; 5] = [401, 201, 201, 201, 201];
 const EDITORS: [u16; 5] = [401, 403, 403, 200, 200];
 const EDITORS_CREATE: [u16; 5] = [401, 403, 403, 201, 201];
 const OWN: [u16; 5] = [401, 200, 403, 403, 200];
+const KEEPER: [u16; 5] = [401, 200, 404, 404, 404];
 const OWNER: [u16; 5] = [401, 403, 403, 403, 200];
 
 // The channels contract has an answer of its own for who sends no token.
@@ -167,6 +168,12 @@ const TABLE: &[Row] = &[
     ("GET", "/play/<file ref>/file", Nothing, [403; 5]),
     ("GET", "/play/<film ref>/poster.jpg", Nothing, ANYONE),
     ("GET", "/play/<file ref>/poster.jpg", Nothing, [403; 5]),
+    ("POST", "/register", Json(r#"{"username":"<nick>","password":"correct horse"}"#), [201; 5]),
+    ("GET", "/collection", Nothing, ACCOUNTS),
+    ("POST", "/collection", Json(r#"{"title":"<new>","description":"","movies":[<movie>]}"#), ACCOUNTS_CREATE),
+    ("GET", "/collection/<collection>", Nothing, KEEPER),
+    ("PUT", "/collection/<collection>", Json(r#"{"title":"<new>","movies":[<movie>]}"#), KEEPER),
+    ("DELETE", "/collection/<collection>", Nothing, KEEPER),
     // No provider is configured.
     ("GET", "/movies", Nothing, [401, 503, 503, 503, 503]),
     ("GET", "/stats", Nothing, ACCOUNTS),
@@ -183,6 +190,7 @@ const TABLE: &[Row] = &[
     ("GET", "/api-docs/openapi.json", Nothing, ANYONE),
 ];
 
+const MOVIE: &str = r#"{"title":"A","description":"","genres":"Drama","uuid":"8f14e45f-ceea-4e7a-9fd2-3a6c1b0d5e77"}"#;
 const BEAT: &str = r#"{"position_seconds":1}"#;
 const SUBTITLE: &[u8] = b"WEBVTT\n\n00:00.000 --> 00:01.000\nHere's looking at you, kid.\n";
 
@@ -191,6 +199,7 @@ struct Things {
     viewer: Person,
     catalogue: Catalogue,
     stream: String,
+    collection: String,
     /// A file of the owner's that nothing refers to.
     file: String,
     /// One that the catalogue refers to.
@@ -221,7 +230,10 @@ impl Things {
         let shown = app.upload(owner, "b.vtt", SUBTITLE.to_vec()).await.id();
         let path = format!("/episodes/{}", catalogue.episode);
         app.patch(&path, owner, json!({"file_id": shown})).await.data(200);
-        Self { viewer, catalogue, stream, file, shown, shared: None }
+        let list = json!({"title": "Nights", "description": "", "movies": []});
+        let made = app.post("/collection", &viewer, list).await.json();
+        let collection = made["collection_uuid"].as_str().expect("an id").to_owned();
+        Self { viewer, catalogue, stream, collection, file, shown, shared: None }
     }
 
     async fn make_all(app: &App, owner: &Person) -> Self {
@@ -268,6 +280,8 @@ impl Things {
             ("<season>", season),
             ("<episode>", episode),
             ("<stream>", &self.stream),
+            ("<collection>", &self.collection),
+            ("<movie>", MOVIE),
             ("<file>", &self.file),
             ("<shown>", &self.shown),
             ("<channel name>", channel),
@@ -417,6 +431,7 @@ fn word(path: &str, status: u16) -> &'static str {
 /// What the collections contract says to who is refused.
 fn detail(status: u16) -> &'static str {
     match status {
+        404 => "Collection not found",
         503 => "No provider of movies is configured",
         other => message("of the provider", other).1,
     }
@@ -466,8 +481,10 @@ async fn every_route_answers_every_kind_of_caller_as_the_table_says() {
                 ["<announced hash>", "/plays/"].iter().any(|part| path.contains(part)) || *path == "/me/history";
             let shown = matches!(*method, "PATCH" | "DELETE") && !no_item;
             let item = shown.then(|| shown_at(&things.fill(path)));
+            // Collections are shown to nobody else, be it an owner.
+            let eyes = if path.starts_with("/collection/") { &things.viewer } else { owner };
             let before = match &item {
-                Some(item) => Some(app.get(item, owner).await),
+                Some(item) => Some(app.get(item, eyes).await),
                 None => None,
             };
             assert!(before.iter().all(|before| before.status == 200), "{what}: {before:?}");
@@ -476,7 +493,7 @@ async fn every_route_answers_every_kind_of_caller_as_the_table_says() {
             assert_eq!(answer.status, *expected, "{what}: {}", String::from_utf8_lossy(&answer.bytes));
             has_the_shape_of_its_status(&answer, &what);
             let Some(item) = item else { continue };
-            let after = app.get(&item, owner).await;
+            let after = app.get(&item, eyes).await;
             match (*expected, *method) {
                 (200, "DELETE") => assert_eq!(after.status, 404, "{what}"),
                 (200, _) => assert_ne!(Some(after.json()), before, "{what}"),

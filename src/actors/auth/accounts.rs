@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, net::IpAddr};
 use chrono::{DateTime, Utc};
 use diesel::{Connection as _, PgConnection};
 use secrecy::SecretString;
+use uuid::Uuid;
 
 use super::{Auth, AuthError, Caller};
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
     cache::{Kind, Scope},
     db::{
         listing::{ListQuery, Narrow},
-        queries::{channels, families, resets, users},
+        queries::{channels, collections, families, resets, users},
         rows::user::{CredentialsRow, NewUserRow, UserChangeRow, UserRow, roles_from},
     },
     domain::{
@@ -43,8 +44,15 @@ impl Auth {
     /// [`AuthError::EmailTaken`], [`AuthError::UsernameTaken`], [`AuthError::Busy`],
     /// [`AuthError::Store`].
     pub async fn register(&self, new: NewUser) -> Result<User, AuthError> {
+        let account = self.planned(new).await?;
+        let stored: Result<_, AuthError> = self.db.run(move |conn| conn.transaction(|conn| account.store(conn))).await;
+        Ok(User::try_from(stored?)?)
+    }
+
+    /// The account that is to be stored, its password hashed.
+    pub(super) async fn planned(&self, new: NewUser) -> Result<PlannedAccount, AuthError> {
         let NewUser { username, email, first_name, middle_name, last_name, birth_date, password, channel } = new;
-        let mut row = NewUserRow {
+        let row = NewUserRow {
             id: UserId::new().uuid(),
             username: username.map(Username::into_string),
             email: email.map(Email::into_string),
@@ -55,22 +63,7 @@ impl Auth {
             password_hash: Some(self.passwords.hash(password.into_secret()).await?),
             roles: names_of(&self.registration_roles),
         };
-        let stored: Result<UserRow, AuthError> = self
-            .db
-            .run(move |conn| {
-                conn.transaction(|conn| {
-                    if users::claim_ownership(conn)? {
-                        row.roles = names_of(&[Role::Owner]);
-                    }
-                    let stored = users::insert(conn, &row)?;
-                    if let (OwnChannel::AtOnce, Some(username)) = (channel, &stored.username) {
-                        channels::open(conn, stored.id.into(), username)?;
-                    }
-                    Ok(stored)
-                })
-            })
-            .await;
-        Ok(User::try_from(stored?)?)
+        Ok(PlannedAccount { row, channel })
     }
 
     /// An account: one's own, or any for an owner.
@@ -164,10 +157,35 @@ impl Auth {
                 users::lock_for_removal(conn, id)?;
                 let files = channels::remove_with_account(conn, id)?;
                 remove_later(conn, &files)?;
+                collections::remove_of(conn, id)?;
                 if users::delete(conn, id)? { Ok(()) } else { Err(AuthError::NotFound) }
             })
         })
         .await
+    }
+}
+
+/// An account that is ready to be stored.
+pub(super) struct PlannedAccount {
+    row: NewUserRow,
+    channel: OwnChannel,
+}
+
+impl PlannedAccount {
+    pub(super) const fn id(&self) -> Uuid {
+        self.row.id
+    }
+
+    /// Stores it; the first one of the installation as its owner. Within a transaction.
+    pub(super) fn store(mut self, conn: &mut PgConnection) -> Result<UserRow, AuthError> {
+        if users::claim_ownership(conn)? {
+            self.row.roles = names_of(&[Role::Owner]);
+        }
+        let stored = users::insert(conn, &self.row)?;
+        if let (OwnChannel::AtOnce, Some(username)) = (self.channel, &stored.username) {
+            channels::open(conn, stored.id.into(), username)?;
+        }
+        Ok(stored)
     }
 }
 

@@ -24,7 +24,7 @@ use crate::{
     },
     domain::{
         access::Permissions,
-        account::User,
+        account::{NewUser, User},
         ids::{FamilyId, UserId},
     },
 };
@@ -96,6 +96,26 @@ impl Auth {
         self.open_family(row, life).await?.ok_or(AuthError::WrongCredentials { tries_left })
     }
 
+    /// Makes an account and signs it in, both or neither. The first one of the installation becomes its owner.
+    ///
+    /// # Errors
+    /// As [`Auth::register`].
+    pub async fn sign_up(&self, new: NewUser, life: AccessLife) -> Result<SignedIn, AuthError> {
+        let account = self.planned(new).await?;
+        let (family, opening) = self.opening(account.id().into(), life);
+        let stored: Result<_, AuthError> = self
+            .db
+            .run(move |conn| {
+                conn.transaction(|conn| {
+                    let user = account.store(conn)?;
+                    families::insert(conn, &family)?;
+                    users::credentials(conn, user.id.into())?.ok_or(AuthError::NotFound)
+                })
+            })
+            .await;
+        self.signed_in(stored?, opening)
+    }
+
     /// Looks at the password of a try. A try whose password could not be looked at is given back.
     async fn check(
         &self,
@@ -142,17 +162,8 @@ impl Auth {
     /// Starts a family for the account; `None` where the account was changed or removed since `row`
     /// was read: what was compared may not be its password any more.
     async fn open_family(&self, row: CredentialsRow, life: AccessLife) -> Result<Option<SignedIn>, AuthError> {
-        let now = self.clock.now();
-        let family = FamilyId::from(id_at(now));
         let user = UserId::from(row.user.id);
-        let new = NewFamilyRow {
-            id: family.uuid(),
-            user_id: user.uuid(),
-            current_token: Uuid::now_v7(),
-            created_at: now,
-            expires_at: self.tokens.refresh_end(now),
-        };
-        let refresh_id = new.current_token;
+        let (new, opening) = self.opening(user, life);
         let (most, epoch) = (self.sessions_per_account, row.epoch);
         let opened: Result<_, AuthError> =
             self.db.run(move |conn| conn.transaction(|conn| store_family(conn, &new, epoch, most))).await;
@@ -161,7 +172,22 @@ impl Auth {
             Opened::InPlaceOfOthers => self.cache.invalidate(&[Scope::account(user)]).await,
             Opened::AccountChanged => return Ok(None),
         }
-        self.signed_in(row, Opening { family, refresh_id, at: now, life }).map(Some)
+        self.signed_in(row, opening).map(Some)
+    }
+
+    /// A family that begins now, and the tokens of its beginning.
+    fn opening(&self, user: UserId, life: AccessLife) -> (NewFamilyRow, Opening) {
+        let now = self.clock.now();
+        let family = FamilyId::from(id_at(now));
+        let new = NewFamilyRow {
+            id: family.uuid(),
+            user_id: user.uuid(),
+            current_token: Uuid::now_v7(),
+            created_at: now,
+            expires_at: self.tokens.refresh_end(now),
+        };
+        let opening = Opening { family, refresh_id: new.current_token, at: now, life };
+        (new, opening)
     }
 
     fn signed_in(&self, row: CredentialsRow, opening: Opening) -> Result<SignedIn, AuthError> {

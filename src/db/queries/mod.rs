@@ -2,6 +2,7 @@
 //! transaction where they need one around several; a function here that needs one opens it.
 
 pub mod channels;
+pub mod collections;
 pub mod episodes;
 pub mod families;
 pub mod files;

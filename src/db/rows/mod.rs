@@ -2,6 +2,7 @@
 
 mod catalog;
 pub mod channel;
+pub mod collection;
 pub mod file;
 pub mod session;
 pub mod user;

@@ -7,9 +7,9 @@ use super::FieldValue;
 use crate::domain::{
     access::Role,
     catalog::{Ordinal, Rating, Seconds},
-    ids::{EpisodeId, FileId, GenreId, SeasonId, SeriesId, UserId},
+    ids::{EpisodeId, FileId, GenreId, ProviderMovieId, SeasonId, SeriesId, UserId},
     playback::{PlayState, Rate},
-    text::{Description, Email, MiddleName, Name, NewPassword, Title, Username},
+    text::{Description, Email, GenreNames, LongTitle, MiddleName, Name, NewPassword, Title, Username},
 };
 
 /// Most elements of an array in a body.
@@ -37,6 +37,8 @@ text_values! {
     Name {};
     MiddleName {};
     Title {};
+    LongTitle {};
+    GenreNames {};
     Description {};
     Email { "format": "email" };
     Username { "pattern": "^[A-Za-z0-9_.-]+$" };
@@ -57,7 +59,7 @@ macro_rules! id_values {
     )+};
 }
 
-id_values!(UserId, GenreId, SeriesId, SeasonId, EpisodeId, FileId);
+id_values!(UserId, GenreId, SeriesId, SeasonId, EpisodeId, FileId, ProviderMovieId);
 
 impl FieldValue for Rating {
     fn parse(value: &Value) -> Result<Self, String> {
@@ -208,6 +210,8 @@ described!(
     Name,
     MiddleName,
     Title,
+    LongTitle,
+    GenreNames,
     Description,
     Email,
     Username,
@@ -218,6 +222,7 @@ described!(
     SeasonId,
     EpisodeId,
     FileId,
+    ProviderMovieId,
     Rating,
     Seconds,
     Ordinal,

@@ -1,6 +1,10 @@
 //! The collections contract: lists of movies, and the provider's. Answers are plain objects, refusals
 //! `{"detail": …}`. Shapes and routes only.
 
+mod accounts;
+mod answer;
+mod bodies;
+mod lists;
 mod movies;
 mod refusal;
 
@@ -10,5 +14,7 @@ use super::{contract::Contract, routes::Routes};
 /// The operations of this contract.
 #[must_use]
 pub fn routes() -> Routes {
-    movies::routes(Routes::new(Contract::Collections))
+    let routes = accounts::routes(Routes::new(Contract::Collections));
+    let routes = movies::routes(routes);
+    lists::routes(routes)
 }

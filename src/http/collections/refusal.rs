@@ -6,9 +6,12 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde_json::json;
 
-use crate::http::{
-    contract::Refusal,
-    error::{ApiError, FieldError, MOST_ERRORS},
+use crate::{
+    actors::{auth::TokenError, collections::CollectionsError},
+    http::{
+        contract::Refusal,
+        error::{ApiError, FieldError, MOST_ERRORS},
+    },
 };
 
 /// A refusal in the contract's words.
@@ -37,6 +40,17 @@ pub fn refusal(error: &ApiError) -> Refusal {
     };
     // Writing a value of ours cannot fail.
     Refusal { status: error.status(), body: serde_json::to_vec(&body).map(Bytes::from).unwrap_or_default() }
+}
+
+impl From<CollectionsError> for ApiError {
+    fn from(error: CollectionsError) -> Self {
+        match error {
+            CollectionsError::NotFound => Self::no_such("Collection"),
+            CollectionsError::AccountGone => Self::Token(TokenError::Ended),
+            CollectionsError::Cached => Self::Fault(Box::new(error)),
+            CollectionsError::Store(error) => error.into(),
+        }
+    }
 }
 
 fn by_field(errors: &[FieldError]) -> BTreeMap<&str, Vec<&str>> {

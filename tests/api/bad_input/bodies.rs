@@ -123,10 +123,10 @@ async fn a_large_body_is_413_before_it_is_read() {
     let house = House::new().await;
     let before = digest(&house.db);
     for (method, path, _) in house.json_routes().await {
-        // Nothing of the ten megabytes is ever sent: the answer comes all the same.
+        // Nothing of the gigabyte is ever sent: the answer comes all the same.
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
-             Content-Length: 10485760\r\n\r\n",
+             Content-Length: 1073741824\r\n\r\n",
             house.owner.token
         );
         let raw = house.raw(head).await;
