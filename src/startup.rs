@@ -108,7 +108,7 @@ impl Server {
     /// # Errors
     /// The server's own.
     pub async fn run(self, mut stop: impl AsyncFnMut()) -> std::io::Result<()> {
-        let Self { serving, drain, limit, behind: Behind { tally, jobs, playback }, .. } = self;
+        let Self { serving, drain, limit, behind: Behind { tally, jobs, playback, auth }, .. } = self;
         let handle = serving.handle();
         let mut serving = pin!(serving);
         tokio::select! {
@@ -130,6 +130,7 @@ impl Server {
             () = stop() => {}
         }
         playback.flush().await;
+        auth.flush().await;
         if tally.flush().await.is_err() {
             tracing::warn!("the last counts were not written: Redis is away");
         }
@@ -184,6 +185,7 @@ pub async fn build(settings: Settings) -> Result<Server, StartError> {
         files: files.clone(),
         ledger,
     });
+    let behind = auth.clone();
     let watching = playback.clone();
     let tally = Tally::start(cache.clone(), move || watching.gauges());
     let drain = Drain::default();
@@ -206,7 +208,7 @@ pub async fn build(settings: Settings) -> Result<Server, StartError> {
         cache,
         settings,
     };
-    listen(house, drain, Behind { tally, jobs, playback })
+    listen(house, drain, Behind { tally, jobs, playback, auth: behind })
 }
 
 /// Who does which job.
@@ -228,6 +230,7 @@ struct Behind {
     tally: Tally,
     jobs: Jobs,
     playback: Playback,
+    auth: Auth,
 }
 
 fn listen(house: House, drain: Drain, behind: Behind) -> Result<Server, StartError> {

@@ -139,6 +139,12 @@ impl Permission {
         Self::DeleteMovies,
     ];
 
+    /// The permission of this name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|permission| permission.name() == name)
+    }
+
     /// The form in tokens and texts.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -175,6 +181,12 @@ impl Permissions {
         Self(roles.iter().flat_map(|role| role.permissions()).copied().collect())
     }
 
+    /// These.
+    #[must_use]
+    pub fn of(permissions: &[Permission]) -> Self {
+        Self(permissions.iter().copied().collect())
+    }
+
     /// Whether `permission` is among them.
     #[must_use]
     pub fn contains(&self, permission: Permission) -> bool {
@@ -190,6 +202,7 @@ mod tests {
     fn names_are_the_wire_form() {
         for permission in Permission::ALL {
             assert_eq!(serde_json::to_value(permission).unwrap(), permission.name());
+            assert_eq!(Permission::parse(permission.name()), Some(permission));
         }
         for role in Role::ALL {
             assert_eq!(serde_json::to_value(role).unwrap(), role.name());

@@ -83,4 +83,6 @@ ids! {
     FileId;
     /// A signed-in device: the refresh tokens that follow from one sign-in.
     FamilyId;
+    /// An API key.
+    ApiKeyId;
 }

@@ -19,10 +19,14 @@ use crate::{
 pub enum Needs {
     /// Nothing: anyone may call.
     Nothing,
-    /// Nothing; but a token that is sent must be valid.
-    AccountIfAny,
+    /// Nothing; but a token that is sent must be valid, and an API key have this permission.
+    AccountIfAny(Permission),
     /// A valid token.
     Account,
+    /// A person's valid token; an API key will not do.
+    Person,
+    /// A person's valid token, or an API key with this permission.
+    PersonOr(Permission),
     /// A valid token with this permission.
     Permission(Permission),
 }
@@ -40,13 +44,29 @@ pub trait Access: Sized + 'static {
 #[derive(Debug, Clone, Copy)]
 pub struct Open;
 
-/// Anyone may call; who sends a token calls as its account.
+/// Anyone may call; who sends a token calls as its account, for which an API key needs the permission `P`.
 #[derive(Debug, Clone)]
-pub struct Anyone(pub Option<Caller>);
+pub struct Anyone<P> {
+    /// The caller, who has sent a token.
+    pub caller: Option<Caller>,
+    permission: PhantomData<P>,
+}
 
-/// The caller has an account.
+/// The caller has an account, and reads what any account may: so may every API key.
 #[derive(Debug, Clone)]
 pub struct SignedIn(pub Caller);
+
+/// The caller is a person with an account: what API keys never do.
+#[derive(Debug, Clone)]
+pub struct InPerson(pub Caller);
+
+/// The caller is a person with an account, or an API key with the permission `P`.
+#[derive(Debug, Clone)]
+pub struct InPersonOr<P> {
+    /// The caller.
+    pub caller: Caller,
+    permission: PhantomData<P>,
+}
 
 /// The caller has the permission `P`.
 #[derive(Debug, Clone)]
@@ -101,16 +121,39 @@ impl Access for Open {
     }
 }
 
-impl Access for Anyone {
-    const NEEDS: Needs = Needs::AccountIfAny;
+impl<P: Permit> Access for Anyone<P> {
+    const NEEDS: Needs = Needs::AccountIfAny(P::PERMISSION);
 
     async fn check(request: &HttpRequest) -> Result<Self, ApiError> {
-        if request.headers().contains_key(header::AUTHORIZATION) {
-            caller(request).await.map(Some).map(Self)
+        let caller = if request.headers().contains_key(header::AUTHORIZATION) {
+            Some(in_person_or(caller(request).await?, P::PERMISSION)?)
         } else {
-            Ok(Self(None))
-        }
+            None
+        };
+        Ok(Self { caller, permission: PhantomData })
     }
+}
+
+impl Access for InPerson {
+    const NEEDS: Needs = Needs::Person;
+
+    async fn check(request: &HttpRequest) -> Result<Self, ApiError> {
+        let caller = caller(request).await?;
+        if caller.is_person() { Ok(Self(caller)) } else { Err(ApiError::forbidden()) }
+    }
+}
+
+impl<P: Permit> Access for InPersonOr<P> {
+    const NEEDS: Needs = Needs::PersonOr(P::PERMISSION);
+
+    async fn check(request: &HttpRequest) -> Result<Self, ApiError> {
+        let caller = in_person_or(caller(request).await?, P::PERMISSION)?;
+        Ok(Self { caller, permission: PhantomData })
+    }
+}
+
+fn in_person_or(caller: Caller, permission: Permission) -> Result<Caller, ApiError> {
+    if caller.is_person() || caller.may(permission) { Ok(caller) } else { Err(ApiError::forbidden()) }
 }
 
 impl Access for SignedIn {

@@ -106,6 +106,17 @@ pub fn time<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok,
     serializer.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Micros, true))
 }
 
+/// As [`time`], or null.
+///
+/// # Errors
+/// The serializer's.
+pub fn time_if_any<S: Serializer>(at: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
+    match at {
+        Some(at) => time(at, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
 /// 200 with `data`.
 pub fn ok<T: Serialize>(message: &str, data: T) -> HttpResponse {
     json(StatusCode::OK, success_bytes(StatusCode::OK, message, Some(data)))

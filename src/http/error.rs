@@ -118,6 +118,9 @@ pub enum ApiError {
     /// 408: the body did not come in time.
     #[error("The request body did not arrive in time")]
     Timeout,
+    /// 409: what is there is in the way.
+    #[error("{0}")]
+    Conflict(String),
     /// 413.
     #[error("{0}")]
     TooLarge(String),
@@ -168,6 +171,7 @@ impl ApiError {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Timeout => StatusCode::REQUEST_TIMEOUT,
+            Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooManyRequests { .. } | Self::Blocked { .. } => StatusCode::TOO_MANY_REQUESTS,
@@ -210,6 +214,7 @@ impl ApiError {
             | Self::NotFound(_)
             | Self::MethodNotAllowed(_)
             | Self::Timeout
+            | Self::Conflict(_)
             | Self::TooLarge(_)
             | Self::UnsupportedMediaType(_)
             | Self::Provider(ProviderError::Nonsense(_) | ProviderError::NoSuchPage | ProviderError::Died)
@@ -291,6 +296,18 @@ impl From<AuthError> for ApiError {
             AuthError::WrongResetToken => Self::BadRequest("The token does not hold".to_owned()),
             AuthError::LastOwner => Self::BadRequest("The last owner can be neither demoted nor deleted".to_owned()),
             AuthError::NotFound => Self::no_such("User"),
+            AuthError::NoSuchKey => Self::no_such("Key"),
+            AuthError::BeyondMaker(permission) => Self::Forbidden(format!(
+                "A key may do no more than its maker: your account does not have the permission '{}'",
+                permission.name()
+            )),
+            AuthError::RightsFromElsewhere => Self::Forbidden(
+                "Your permissions come with your token, from elsewhere; keys are for accounts that have roles here"
+                    .to_owned(),
+            ),
+            AuthError::TooManyKeys(most) => {
+                Self::Conflict(format!("The account has {most} keys, which is the most: revoke one first"))
+            }
             AuthError::Forbidden => Self::forbidden(),
             AuthError::Token(error) => error.into(),
             AuthError::Store(error) => error.into(),
@@ -374,6 +391,7 @@ const fn token_text(error: TokenError) -> &'static str {
         TokenError::Altered | TokenError::NotYetValid | TokenError::WrongKind => "Invalid token.",
         TokenError::Expired => "The token has expired.",
         TokenError::Ended => "The token has been ended. Sign in again.",
+        TokenError::UnknownKey => "The API key is unknown, or was revoked.",
         TokenError::Replayed => "The refresh token was used before. Sign in again.",
     }
 }

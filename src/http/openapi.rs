@@ -60,10 +60,18 @@ fn describe(contract: Contract, operation: &Operation) -> Value {
     text.insert("operationId".to_owned(), json!(operation_id(operation)));
     let (security, needs) = match operation.needs {
         Needs::Nothing => (json!([]), String::from("Anyone may call.")),
-        Needs::AccountIfAny => {
-            (json!([{}, {"bearer": []}]), String::from("Anyone may call; who sends a token calls as its account."))
-        }
+        Needs::AccountIfAny(permission) => (
+            json!([{}, {"bearer": []}]),
+            format!(
+                "Anyone may call; who sends a token calls as its account. An API key needs `{}`.",
+                permission.name()
+            ),
+        ),
         Needs::Account => (json!([{"bearer": []}]), String::from("Any account may call.")),
+        Needs::Person => (json!([{"bearer": []}]), String::from("Any account may call, but no API key.")),
+        Needs::PersonOr(permission) => {
+            (json!([{"bearer": []}]), format!("Any account may call. An API key needs `{}`.", permission.name()))
+        }
         Needs::Permission(permission) => {
             (json!([{"bearer": []}]), format!("Needs the permission `{}`.", permission.name()))
         }
@@ -185,16 +193,16 @@ fn responses(shape: Shape, operation: &Operation) -> Value {
     }
     match (operation.needs, shape) {
         (Needs::Nothing, _) => {}
-        (Needs::AccountIfAny, _) => refuse("401", "A token that does not hold"),
-        (Needs::Account | Needs::Permission(_), Shape::Envelope | Shape::Detail) => {
+        (Needs::AccountIfAny(_), _) => refuse("401", "A token that does not hold"),
+        (_, Shape::Envelope | Shape::Detail) => {
             refuse("401", "No token, or one that does not hold");
         }
-        (Needs::Account | Needs::Permission(_), Shape::Response) => {
+        (_, Shape::Response) => {
             refuse("400", "No token, an altered one, or something else sent is wrong; the answer names it");
             refuse("401", "The token has expired, or was ended");
         }
     }
-    if matches!(operation.needs, Needs::Permission(_)) {
+    if !matches!(operation.needs, Needs::Nothing | Needs::Account) {
         refuse("403", "The right is missing");
     }
     if operation.path.contains('{') && shape != Shape::Response {

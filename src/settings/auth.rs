@@ -20,6 +20,8 @@ pub struct AuthSettings {
     pub refresh_seconds: u32,
     pub leeway_seconds: u64,
     pub sessions_per_account: i64,
+    pub keys_per_account: i64,
+    pub key_use_seconds: u64,
     pub registration_roles: Vec<Role>,
     pub hash_threads: usize,
     pub hash_queue: usize,
@@ -38,7 +40,7 @@ pub struct AuthSettings {
 }
 
 impl AuthSettings {
-    pub(super) fn rules(&self) -> [Rule; 23] {
+    pub(super) fn rules(&self) -> [Rule; 25] {
         let secret = self.token_secret.expose_secret();
         [
             ("auth.token_secret", secret.is_empty() || secret.len() >= SHORTEST_SECRET, "needs at least 32 bytes"),
@@ -46,6 +48,8 @@ impl AuthSettings {
             ("auth.access_seconds", self.access_seconds >= 1, "is 1 at least"),
             ("auth.refresh_seconds", self.refresh_seconds >= 1, "is 1 at least"),
             ("auth.sessions_per_account", self.sessions_per_account >= 1, "is 1 at least"),
+            ("auth.keys_per_account", self.keys_per_account >= 1, "is 1 at least"),
+            ("auth.key_use_seconds", (1..=60).contains(&self.key_use_seconds), "is 1 to 60"),
             ("auth.hash_threads", self.hash_threads >= 1, "is 1 at least"),
             ("auth.hash_queue", self.hash_queue >= 1, "is 1 at least"),
             ("auth.hash_memory_kib", self.hash_memory_kib >= 8, "is 8 at least"),

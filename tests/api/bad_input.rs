@@ -48,6 +48,7 @@ fn digest(db: &TestDb) -> String {
         "collections",
         "collection_movies",
         "password_resets",
+        "api_keys",
         "graphile_worker._private_jobs",
     ];
     let mut conn = db.connect();
@@ -70,6 +71,7 @@ struct House {
     things: Catalogue,
     stream: String,
     collection: String,
+    key: String,
     file: String,
     shared: Shared,
     /// The file of the video that is shared, and a play of it.
@@ -87,6 +89,7 @@ impl House {
         let list = json!({"title": "Nights", "description": "", "movies": []});
         let made = app.post("/collection", &owner, list).await.json();
         let collection = made["collection_uuid"].as_str().expect("an id").to_owned();
+        let (key, _) = app.key_of(&owner, &[]).await;
         let file = app.upload(&owner, "a.vtt", b"WEBVTT\n\n00:00.000 --> 00:01.000\nHello\n".to_vec()).await.id();
         // A name that would be drawn could hold what searches here are for.
         app.patch(&format!("/users/{}", owner.id), &owner, json!({"username": "brook"})).await.data(200);
@@ -95,7 +98,7 @@ impl House {
         let shown =
             play["playback"]["file"].as_str().and_then(|path| path.split('/').nth(2)).expect("a link").to_owned();
         let play = play["session"].as_str().expect("an id").to_owned();
-        Self { db, app, owner, things, stream, collection, file, shared, film: shown, play }
+        Self { db, app, owner, things, stream, collection, key, file, shared, film: shown, play }
     }
 
     /// A path of the description, of things that are there.
@@ -121,6 +124,7 @@ impl House {
             "seasons" => &self.things.season,
             "episodes" => &self.things.episode,
             "streams" | "me" => &self.stream,
+            "keys" => &self.key,
             "files" | "media" => &self.file,
             "collection" => &self.collection,
             other => panic!("no {other}"),
@@ -177,6 +181,7 @@ impl House {
             }
             ("POST", "users/login") => json!({"email": "nobody@example.org", "password": "correct horse"}),
             ("POST", "users/refresh") => json!({"refresh_token": "x"}),
+            ("POST", "keys") => json!({"name": "New", "permissions": []}),
             ("POST", "genres" | "series") => json!({"name": "New"}),
             ("POST", "seasons") => json!({"name": "New", "series_id": series}),
             ("POST", "episodes") => json!({"name": "New", "season_id": season}),

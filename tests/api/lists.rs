@@ -446,6 +446,7 @@ async fn every_list_takes_two_statements_at_most_whatever_its_length() {
         "/episodes".to_owned(),
         "/streams".to_owned(),
         "/users".to_owned(),
+        "/keys".to_owned(),
         "/files".to_owned(),
         "/me/history".to_owned(),
         format!("/genres/{}/series", base.genre),
@@ -489,6 +490,11 @@ fn many(series: &str, season: &str, episode: &str, user: &str) -> String {
         ("seasons", "series_id, name, number", format!("'{series}', 'Season ' || i, i")),
         ("episodes", "season_id, name, number", format!("'{season}', 'Episode ' || i, i")),
         ("streams", "user_id, episode_id", format!("'{user}', '{episode}'")),
+        (
+            "api_keys",
+            "user_id, name, secret_hash, permissions",
+            format!("'{user}', 'Key ' || i, sha256(i::text::bytea), '{{}}'"),
+        ),
         ("users", "email, password_hash, roles", "'u' || i || '@example.org', '', '{viewer}'".to_owned()),
     ] {
         writeln!(

@@ -26,6 +26,7 @@ mod files_store;
 mod hostile_files;
 mod iptv;
 mod jobs;
+mod keys;
 mod ledger;
 mod lists;
 mod mail;

@@ -10,7 +10,7 @@ use std::{
 
 use diesel::connection::SimpleConnection as _;
 use playhouse::{
-    db::queries::{episodes, files, genres, me, seasons, series, streams, users},
+    db::queries::{api_keys, episodes, files, genres, me, seasons, series, streams, users},
     domain::listing::Listing,
 };
 use reqwest::Method;
@@ -219,8 +219,9 @@ async fn the_description_names_every_parameter_of_every_list() {
     let app = App::start(&db);
     let owner = app.register().await;
     let document = open(&app, "/api-docs/openapi.json").await.json();
-    let lists: [(&str, &Listing); 17] = [
+    let lists: [(&str, &Listing); 18] = [
         ("/users", &users::LISTING),
+        ("/keys", &api_keys::LISTING),
         ("/genres", &genres::LISTING),
         ("/series", &series::LISTING),
         ("/seasons", &seasons::LISTING),

@@ -2,6 +2,7 @@
 //! slash, HEAD, the ids, the headers, the other origins.
 
 mod headers;
+mod keys;
 mod paths;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -71,6 +72,10 @@ const TABLE: &[Row] = &[
     ("PATCH", "/users/<user>", Json(r#"{"first_name":"Eve"}"#), OWN),
     ("PATCH", "/users/<user>", Json(r#"{"roles":["editor"]}"#), OWNER),
     ("DELETE", "/users/<user>", Nothing, OWN),
+    ("POST", "/keys", Json(r#"{"name":"<new>","permissions":[]}"#), ACCOUNTS_CREATE),
+    ("GET", "/keys", Nothing, ACCOUNTS),
+    ("GET", "/keys/<key>", Nothing, OWN),
+    ("DELETE", "/keys/<key>", Nothing, OWN),
     ("GET", "/me", Nothing, ACCOUNTS),
     ("GET", "/me/continue-watching", Nothing, ACCOUNTS),
     ("GET", "/me/history", Nothing, ACCOUNTS),
@@ -200,6 +205,8 @@ struct Things {
     catalogue: Catalogue,
     stream: String,
     collection: String,
+    /// An API key of the viewer's.
+    key: String,
     /// A file of the owner's that nothing refers to.
     file: String,
     /// One that the catalogue refers to.
@@ -226,6 +233,7 @@ impl Things {
         let viewer = app.register().await;
         let catalogue = app.catalogue(owner).await;
         let stream = app.post("/streams", &viewer, json!({"episode_id": catalogue.episode})).await.id();
+        let (key, _) = app.key_of(&viewer, &[]).await;
         let file = app.upload(owner, "a.vtt", SUBTITLE.to_vec()).await.id();
         let shown = app.upload(owner, "b.vtt", SUBTITLE.to_vec()).await.id();
         let path = format!("/episodes/{}", catalogue.episode);
@@ -233,7 +241,7 @@ impl Things {
         let list = json!({"title": "Nights", "description": "", "movies": []});
         let made = app.post("/collection", &viewer, list).await.json();
         let collection = made["collection_uuid"].as_str().expect("an id").to_owned();
-        Self { viewer, catalogue, stream, collection, file, shown, shared: None }
+        Self { viewer, catalogue, stream, collection, key, file, shown, shared: None }
     }
 
     async fn make_all(app: &App, owner: &Person) -> Self {
@@ -282,6 +290,7 @@ impl Things {
             ("<stream>", &self.stream),
             ("<collection>", &self.collection),
             ("<movie>", MOVIE),
+            ("<key>", &self.key),
             ("<file>", &self.file),
             ("<shown>", &self.shown),
             ("<channel name>", channel),

@@ -40,6 +40,13 @@ impl App {
         self.post_open("/users/login", json!({"email": email, "password": password})).await
     }
 
+    /// A key that `maker` makes for these permissions: its id, and its bearer.
+    pub async fn key_of(&self, maker: &Person, permissions: &[&str]) -> (String, Person) {
+        let made = self.post("/keys", maker, json!({"name": "a program", "permissions": permissions})).await.data(201);
+        let text = |name: &str| made[name].as_str().expect("a text").to_owned();
+        (text("id"), Person { token: text("key"), refresh_token: String::new(), ..maker.clone() })
+    }
+
     /// Registers somebody and lets `owner` give them these roles.
     pub async fn register_as(&self, owner: &Person, roles: &[&str]) -> Person {
         let person = self.register().await;

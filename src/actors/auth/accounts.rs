@@ -104,7 +104,7 @@ impl Auth {
     /// [`AuthError::LastOwner`], [`AuthError::Busy`], [`AuthError::Store`].
     pub async fn change_user(&self, caller: &Caller, id: UserId, request: AccountChange) -> Result<User, AuthError> {
         let AccountChange { change, current_password, address } = request;
-        allow(caller, id)?;
+        allow_change(caller, id)?;
         if change.roles.is_some() && !caller.is_owner() {
             return Err(AuthError::Forbidden);
         }
@@ -148,7 +148,7 @@ impl Auth {
     /// [`AuthError::Forbidden`], [`AuthError::NotFound`], [`AuthError::LastOwner`],
     /// [`AuthError::Store`].
     pub async fn remove_user(&self, caller: &Caller, id: UserId) -> Result<(), AuthError> {
-        allow(caller, id)?;
+        allow_change(caller, id)?;
         self.ending_with(id, Scope::every(Kind::Videos).to_vec(), move |conn| {
             conn.transaction(|conn| {
                 keep_an_owner(conn, id)?;
@@ -244,6 +244,10 @@ fn is_new_email(row: &CredentialsRow, email: Option<&Email>) -> bool {
 
 fn allow(caller: &Caller, id: UserId) -> Result<(), AuthError> {
     if caller.may_act_for(id) { Ok(()) } else { Err(AuthError::Forbidden) }
+}
+
+fn allow_change(caller: &Caller, id: UserId) -> Result<(), AuthError> {
+    if caller.may_change(id) { Ok(()) } else { Err(AuthError::Forbidden) }
 }
 
 /// The names of roles, each once, in the order of the contract.

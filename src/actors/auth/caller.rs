@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::standing::Standing;
+use super::{api_keys::LiveKey, standing::Standing};
 use crate::domain::{
     access::Permission,
-    ids::{FamilyId, UserId},
+    ids::{ApiKeyId, FamilyId, UserId},
 };
 
 /// A person or program whose token was taken. Cheap to clone.
@@ -24,6 +24,8 @@ pub struct Caller {
 pub(super) enum Rights {
     /// The roles that the account has now.
     Roles,
+    /// What an API key was made for, as far as the account may do it now.
+    Key(Arc<LiveKey>),
 }
 
 impl Caller {
@@ -32,6 +34,7 @@ impl Caller {
     pub fn may(&self, permission: Permission) -> bool {
         match &self.rights {
             Rights::Roles => self.standing.permissions.contains(permission),
+            Rights::Key(key) => key.permissions.contains(permission) && self.standing.permissions.contains(permission),
         }
     }
 
@@ -39,6 +42,24 @@ impl Caller {
     #[must_use]
     pub fn is_owner(&self) -> bool {
         self.may(Permission::ManageUsers)
+    }
+
+    /// Whether a person's own token was sent, and not an API key.
+    #[must_use]
+    pub const fn is_person(&self) -> bool {
+        !matches!(self.rights, Rights::Key(_))
+    }
+
+    /// The API key that was sent, where it was one.
+    pub(super) fn key(&self) -> Option<ApiKeyId> {
+        if let Rights::Key(key) = &self.rights { Some(key.id) } else { None }
+    }
+
+    /// Whether the caller may change the account, or remove it: a person their own, and who acts for every account
+    /// any. A key never changes the account that it belongs to.
+    #[must_use]
+    pub fn may_change(&self, id: UserId) -> bool {
+        if self.user_id == id { self.is_person() } else { self.is_owner() }
     }
 
     /// Whether the account is this one, or the caller acts for every account.

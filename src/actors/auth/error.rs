@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 
 use super::keys::KeyError;
-use crate::db::DbError;
+use crate::{db::DbError, domain::access::Permission};
 
 /// Why a token is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +28,9 @@ pub enum TokenError {
     /// A refresh token that was used before. Its whole family has ended.
     #[error("the refresh token was used before")]
     Replayed,
+    /// An API key that nobody has, or that was revoked.
+    #[error("the API key is not known")]
+    UnknownKey,
 }
 
 /// What can go wrong.
@@ -80,6 +83,19 @@ pub enum AuthError {
     /// No such account.
     #[error("no such account")]
     NotFound,
+    /// No such API key.
+    #[error("no such API key")]
+    NoSuchKey,
+    /// A key may do no more than its maker.
+    #[error("the maker of the key lacks {}", .0.name())]
+    BeyondMaker(Permission),
+    /// Only an account that has its permissions here, by its roles, makes keys: what a token from elsewhere
+    /// allows is known while it is there alone.
+    #[error("the caller's permissions come with their token")]
+    RightsFromElsewhere,
+    /// As many keys as an account may have.
+    #[error("the account has {0} keys")]
+    TooManyKeys(i64),
     /// The caller may not.
     #[error("not allowed")]
     Forbidden,

@@ -8,6 +8,7 @@
 //! sign-in, on every node at once, since each node's memory of the account is stamped.
 
 mod accounts;
+mod api_keys;
 mod caller;
 mod clock;
 mod error;
@@ -25,10 +26,11 @@ use std::{path::Path, time::Duration};
 
 use diesel::PgConnection;
 
-pub use crate::db::queries::users::LISTING;
+pub use crate::db::queries::{api_keys::LISTING as KEY_LISTING, users::LISTING};
 
 pub use self::{
     accounts::AccountChange,
+    api_keys::MadeKey,
     caller::Caller,
     clock::Clock,
     error::{AuthError, AuthStartError, TokenError},
@@ -39,6 +41,7 @@ pub use self::{
     tokens::{TokenPair, text_of},
 };
 use self::{
+    api_keys::{ApiKeyParts, ApiKeys},
     caller::Rights,
     keys::SigningKey,
     lockout::Lockout,
@@ -85,7 +88,9 @@ pub struct Auth {
     passwords: Passwords,
     lockout: Lockout,
     standings: Standings,
+    api_keys: ApiKeys,
     sessions_per_account: usize,
+    keys_per_account: i64,
     registration_roles: Vec<Role>,
     resets: ResetLimit,
     reset_seconds: u32,
@@ -106,7 +111,15 @@ impl Auth {
             passwords: Passwords::start(settings)?,
             lockout: Lockout::new(settings, cache.clone(), clock.clone()),
             standings: Standings::new(db.clone(), cache.clone(), clock.clone(), keep),
+            api_keys: ApiKeys::start(ApiKeyParts {
+                settings,
+                keep,
+                db: db.clone(),
+                cache: cache.clone(),
+                clock: clock.clone(),
+            }),
             sessions_per_account: usize::try_from(settings.sessions_per_account).unwrap_or(1).max(1),
+            keys_per_account: settings.keys_per_account,
             registration_roles: settings.registration_roles.clone(),
             resets: ResetLimit::new(settings, cache.clone()),
             reset_seconds: settings.reset_seconds,
@@ -117,16 +130,24 @@ impl Auth {
         })
     }
 
-    /// Who sends this access token (without `Bearer`). Each request passes here: with the account
+    /// Who sends this access token or API key (without `Bearer`). Each request passes here: with the account
     /// in memory it asks no store.
     ///
     /// # Errors
     /// [`AuthError::Token`]; [`AuthError::Store`] where the account is not in memory and the
     /// database is away.
     pub async fn authenticate(&self, token: &str) -> Result<Caller, AuthError> {
+        if api_keys::is_key(token) {
+            return self.caller_by_key(token).await;
+        }
         let claims = self.tokens.verify(token, TokenKind::Access)?;
         let standing = self.standings.of(claims.bond()).await?;
         Ok(Caller { user_id: claims.sub, family: claims.fam, standing, rights: Rights::Roles })
+    }
+
+    /// Stores what is not stored yet of when keys were used; for the end of the process.
+    pub async fn flush(&self) {
+        self.api_keys.flush().await;
     }
 
     /// Whether the hash threads still take work.

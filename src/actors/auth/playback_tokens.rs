@@ -24,7 +24,7 @@ use super::{
     standing::Bond,
 };
 use crate::{
-    domain::ids::{FamilyId, FileId, StreamId, UserId},
+    domain::ids::{ApiKeyId, FamilyId, FileId, StreamId, UserId},
     settings::{AuthSettings, PLAYBACK_AUDIENCE, PlaybackSettings},
 };
 
@@ -67,6 +67,7 @@ pub struct PlaybackClaims {
 pub(super) struct Verified {
     claims: PlaybackClaims,
     bond: Option<Bond>,
+    key: Option<ApiKeyId>,
     exp: i64,
 }
 
@@ -85,6 +86,8 @@ struct Payload<'a> {
     epoch: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     fam: Option<FamilyId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<ApiKeyId>,
 }
 
 #[derive(Deserialize)]
@@ -95,17 +98,18 @@ struct Claims {
     acc: Option<UserId>,
     epoch: Option<i32>,
     fam: Option<FamilyId>,
+    key: Option<ApiKeyId>,
 }
 
 impl Claims {
-    /// An account comes with its epoch, or neither does.
+    /// An account comes with its epoch, or neither does; a sign-in or a key only with an account.
     fn verified(self) -> Result<Verified, TokenError> {
-        let bond = match (self.acc, self.epoch, self.fam) {
-            (Some(account), Some(epoch), family) => Some(Bond { account, epoch, family }),
-            (None, None, None) => None,
+        let bond = match (self.acc, self.epoch, self.fam, self.key) {
+            (Some(account), Some(epoch), family, _) => Some(Bond { account, epoch, family }),
+            (None, None, None, None) => None,
             _ => return Err(TokenError::Altered),
         };
-        Ok(Verified { claims: PlaybackClaims { file: self.sub, stream: self.sid }, bond, exp: self.exp })
+        Ok(Verified { claims: PlaybackClaims { file: self.sub, stream: self.sid }, bond, key: self.key, exp: self.exp })
     }
 }
 
@@ -166,6 +170,7 @@ impl PlaybackTokens {
             // A token that was taken has the epoch of its account.
             epoch: grant.caller.map(|caller| caller.standing.epoch),
             fam: grant.caller.and_then(|caller| caller.family),
+            key: grant.caller.and_then(Caller::key),
         };
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), &payload, &self.inner.key.encoding)
             .map(|text| PlaybackToken { text: text.into(), expires_at })
@@ -195,7 +200,8 @@ impl PlaybackTokens {
 
 impl Auth {
     /// Makes a token for the links of a player. It holds for `playback.token_seconds`, and no longer than the
-    /// tokens of the caller's account and sign-in would: not after a new password, other roles, a sign-out.
+    /// tokens of the caller's account and sign-in would: not after a new password, other roles, a sign-out; nor than
+    /// the key that asked.
     ///
     /// # Errors
     /// [`AuthError::Fault`] where signing fails.
@@ -212,6 +218,9 @@ impl Auth {
         let verified = self.playback.verify(token)?;
         if let Some(bond) = verified.bond {
             self.standings.of(bond).await?;
+            if let Some(key) = verified.key {
+                self.api_keys.holds(bond.account, key).await?;
+            }
         }
         Ok(verified.claims)
     }

@@ -1,6 +1,7 @@
 //! Queries: free functions that take a connection, one file an aggregate. Callers own the
 //! transaction where they need one around several; a function here that needs one opens it.
 
+pub mod api_keys;
 pub mod channels;
 pub mod collections;
 pub mod episodes;

@@ -1,5 +1,6 @@
 //! Rows as Diesel reads them. Never serialised: each turns into a domain type.
 
+pub mod api_key;
 mod catalog;
 pub mod channel;
 pub mod collection;

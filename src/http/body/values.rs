@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use super::FieldValue;
 use crate::domain::{
-    access::Role,
+    access::{Permission, Role},
+    api_key::KeyLife,
     catalog::{Ordinal, Rating, Seconds},
     ids::{EpisodeId, FileId, GenreId, ProviderMovieId, SeasonId, SeriesId, UserId},
     playback::{PlayState, Rate},
@@ -131,6 +132,32 @@ impl FieldValue for Role {
     }
 }
 
+impl FieldValue for Permission {
+    fn parse(value: &Value) -> Result<Self, String> {
+        string(value).ok().and_then(Self::parse).ok_or_else(|| {
+            let names = Self::ALL.map(Self::name);
+            format!("must be one of {}", names.join(", "))
+        })
+    }
+
+    fn schema() -> Value {
+        json!({"type": "string", "enum": Self::ALL.map(Self::name)})
+    }
+}
+
+impl FieldValue for KeyLife {
+    fn parse(value: &Value) -> Result<Self, String> {
+        let (shortest, longest) = Self::BOUNDS;
+        let rule = || format!("must be a whole number of seconds from {shortest} to {longest}");
+        value.as_u64().and_then(Self::parse).ok_or_else(rule)
+    }
+
+    fn schema() -> Value {
+        let (shortest, longest) = Self::BOUNDS;
+        json!({"type": "integer", "minimum": shortest, "maximum": longest})
+    }
+}
+
 impl FieldValue for bool {
     fn parse(value: &Value) -> Result<Self, String> {
         value.as_bool().ok_or_else(|| "must be true or false".to_owned())
@@ -229,6 +256,8 @@ described!(
     Rate,
     PlayState,
     Role,
+    Permission,
+    KeyLife,
     bool,
     String,
     SecretString

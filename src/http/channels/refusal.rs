@@ -36,6 +36,7 @@ fn words(error: &ApiError) -> (StatusCode, Value) {
         | ApiError::NotFound(_)
         | ApiError::MethodNotAllowed(_)
         | ApiError::Timeout
+        | ApiError::Conflict(_)
         | ApiError::TooLarge(_)
         | ApiError::UnsupportedMediaType(_)
         | ApiError::TooManyRequests { .. }
@@ -62,7 +63,7 @@ fn token(error: TokenError) -> (StatusCode, Value) {
         TokenError::Altered | TokenError::NotYetValid | TokenError::WrongKind => {
             (StatusCode::BAD_REQUEST, json!("bad-token"))
         }
-        TokenError::Expired | TokenError::Ended | TokenError::Replayed => {
+        TokenError::Expired | TokenError::Ended | TokenError::Replayed | TokenError::UnknownKey => {
             (StatusCode::UNAUTHORIZED, json!("token expire"))
         }
     }

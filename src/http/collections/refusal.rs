@@ -30,6 +30,7 @@ pub fn refusal(error: &ApiError) -> Refusal {
         | ApiError::NotFound(_)
         | ApiError::MethodNotAllowed(_)
         | ApiError::Timeout
+        | ApiError::Conflict(_)
         | ApiError::TooLarge(_)
         | ApiError::UnsupportedMediaType(_)
         | ApiError::TooManyRequests { .. }

@@ -12,7 +12,7 @@ use crate::{
     domain::{account::User, ids::UserId},
     http::{
         State,
-        access::{Open, SignedIn},
+        access::{InPerson, InPersonOr, ManageUsers, Open, SignedIn},
         body::{Id, Json},
         client_address, envelope,
         error::ApiError,
@@ -66,7 +66,7 @@ async fn refresh(_: Open, state: State, Json(body): Json<Refresh>) -> Answer {
     Ok(envelope::ok("Token refreshed successfully", SignInDto::from(&signed_in)))
 }
 
-async fn logout(SignedIn(caller): SignedIn, state: State) -> Answer {
+async fn logout(InPerson(caller): InPerson, state: State) -> Answer {
     state.auth.sign_out(&caller).await?;
     Ok(envelope::done("User logged out successfully"))
 }
@@ -88,7 +88,7 @@ async fn me(SignedIn(caller): SignedIn, state: State) -> Answer {
 }
 
 async fn change(
-    SignedIn(caller): SignedIn,
+    InPersonOr { caller, .. }: InPersonOr<ManageUsers>,
     state: State,
     request: HttpRequest,
     Id(id): Id<UserId>,
@@ -101,7 +101,7 @@ async fn change(
     Ok(envelope::ok("User updated successfully", UserDto::from(&user)))
 }
 
-async fn remove(SignedIn(caller): SignedIn, state: State, Id(id): Id<UserId>) -> Answer {
+async fn remove(InPersonOr { caller, .. }: InPersonOr<ManageUsers>, state: State, Id(id): Id<UserId>) -> Answer {
     state.auth.remove_user(&caller, id).await?;
     Ok(envelope::done("User deleted successfully"))
 }

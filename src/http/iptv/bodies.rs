@@ -8,6 +8,7 @@ use crate::{
     domain::{
         access::Role,
         account::{NewUser, OwnChannel, UserChange},
+        api_key::NewApiKey,
         catalog::{
             EpisodeChange, GenreChange, NewEpisode, NewGenre, NewSeason, NewSeries, Rating, SeasonChange, Seconds,
             SeriesChange,
@@ -20,6 +21,7 @@ use crate::{
 };
 
 body!(NewGenre { required name });
+body!(NewApiKey { required name, required permissions, optional expires_in });
 body!(GenreChange { changed name });
 body!(NewSeason { required series_id, required name, optional description, optional number });
 body!(SeasonChange { changed series_id, changed name, changed description, changed number });

@@ -6,15 +6,19 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
-    actors::auth::{SignedIn, text_of},
+    actors::auth::{MadeKey, SignedIn, text_of},
     domain::{
-        access::Role,
+        access::{Permission, Role},
         account::User,
+        api_key::ApiKey,
         catalog::{Episode, Genre, Season, Series},
         media::StoredFile,
         playback::Stream,
     },
-    http::{envelope::time, media_links::PlaybackDto},
+    http::{
+        envelope::{time, time_if_any},
+        media_links::PlaybackDto,
+    },
 };
 
 macro_rules! dtos {
@@ -114,6 +118,49 @@ dtos! {
         height: Option<i32> = |file| file.facts.height,
         video_codec: Option<String> = |file| file.facts.video_codec.clone(),
         audio_codec: Option<String> = |file| file.facts.audio_codec.clone(),
+    }
+}
+
+/// An API key, without its secret.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct KeyDto {
+    id: Uuid,
+    user_id: Uuid,
+    name: String,
+    permissions: Vec<&'static str>,
+    #[serde(rename = "createdAt", serialize_with = "time")]
+    created_at: DateTime<Utc>,
+    #[serde(rename = "expiresAt", serialize_with = "time_if_any")]
+    expires_at: Option<DateTime<Utc>>,
+    #[serde(rename = "lastUsedAt", serialize_with = "time_if_any")]
+    last_used_at: Option<DateTime<Utc>>,
+}
+
+impl From<&ApiKey> for KeyDto {
+    fn from(key: &ApiKey) -> Self {
+        Self {
+            id: key.id.uuid(),
+            user_id: key.user_id.uuid(),
+            name: key.name.clone(),
+            permissions: key.permissions.iter().copied().map(Permission::name).collect(),
+            created_at: key.created_at,
+            expires_at: key.expires_at,
+            last_used_at: key.last_used_at,
+        }
+    }
+}
+
+/// An API key that was made. `key` is its secret, which is told this once. Not `Debug`: it is the secret.
+#[derive(Serialize, ToSchema)]
+pub(super) struct MadeKeyDto {
+    #[serde(flatten)]
+    shown: KeyDto,
+    key: String,
+}
+
+impl From<&MadeKey> for MadeKeyDto {
+    fn from(made: &MadeKey) -> Self {
+        Self { shown: KeyDto::from(&made.key), key: text_of(&made.secret).to_owned() }
     }
 }
 

@@ -5,6 +5,7 @@ mod accounts;
 mod bodies;
 mod dto;
 mod files;
+mod keys;
 mod resources;
 mod streams;
 
@@ -14,7 +15,7 @@ use crate::domain::catalog::{Episode, Genre, Season, Series};
 /// The operations of this contract.
 #[must_use]
 pub fn routes() -> Routes {
-    let routes = accounts::routes(Routes::new(Contract::Iptv));
+    let routes = keys::routes(accounts::routes(Routes::new(Contract::Iptv)));
     let routes = resources::crud::<Genre>(routes, "/genres", "/genres/{id}");
     let routes = resources::crud::<Series>(routes, "/series", "/series/{id}");
     let routes = resources::crud::<Season>(routes, "/seasons", "/seasons/{id}");

@@ -16,7 +16,7 @@ use crate::{
     },
     http::{
         State,
-        access::Anyone,
+        access::{Anyone, UseStreams},
         body::{Json, path_id},
         client_address, envelope,
         error::ApiError,
@@ -84,7 +84,7 @@ impl From<PlayBeat> for Beat {
     }
 }
 
-async fn open(Anyone(caller): Anyone, state: State, request: HttpRequest) -> Answer {
+async fn open(Anyone { caller, .. }: Anyone<UseStreams>, state: State, request: HttpRequest) -> Answer {
     let (hash, film) = film(&state, &request).await?;
     state.play_limit.take(client_address(&request, &state)).await?;
     let Opened { stream, viewed, .. } = state.playback.play(caller.as_ref(), film).await.map_err(of)?;
@@ -100,7 +100,12 @@ async fn open(Anyone(caller): Anyone, state: State, request: HttpRequest) -> Ans
     Ok(envelope::created("Play opened successfully", &format!("/v/{hash}/plays/{session}"), data))
 }
 
-async fn beat(Anyone(caller): Anyone, state: State, request: HttpRequest, Json(body): Json<PlayBeat>) -> Answer {
+async fn beat(
+    Anyone { caller, .. }: Anyone<UseStreams>,
+    state: State,
+    request: HttpRequest,
+    Json(body): Json<PlayBeat>,
+) -> Answer {
     let session: StreamId = path_id(&request, "session")?;
     let (_, film) = film(&state, &request).await?;
     let beaten = state.playback.beat_play(caller.as_ref(), session, film, body.into()).await;
