@@ -16,6 +16,7 @@ pub mod cache;
 pub mod db;
 pub mod domain;
 pub mod http;
+pub mod issuers;
 pub mod jobs;
 pub mod mail;
 pub mod mailbox;

@@ -6,6 +6,7 @@
 mod auth;
 mod background;
 mod collections;
+mod issuers;
 mod log;
 mod playback;
 mod provider;
@@ -24,6 +25,7 @@ pub use self::{
     auth::AuthSettings,
     background::{JobSettings, MailSettings, StatisticsSettings},
     collections::CollectionSettings,
+    issuers::IssuerSettings,
     log::{LogFormat, LogSettings},
     playback::{PLAYBACK_AUDIENCE, PlaybackSettings},
     provider::ProviderSettings,
@@ -266,6 +268,7 @@ impl Settings {
         for (key, value) in texts {
             builder = builder.set_override(key, value)?;
         }
+        builder = issuers::take_variables(builder, &mut variables)?;
         let mut settings: Self = builder
             .add_source(File::from_str(DEFAULTS, FileFormat::Toml))
             .add_source(File::from(file).required(false))
@@ -336,7 +339,7 @@ impl Settings {
             .chain(self.provider.rules());
         match rules.into_iter().chain(others).find(|(_, holds, _)| !holds) {
             Some((name, _, problem)) => Err(SettingsError::new(name, problem)),
-            None => Ok(()),
+            None => issuers::check(&self.auth.issuers, &self.auth.issuer),
         }
     }
 }

@@ -28,6 +28,7 @@ use crate::{
     cache::Cache,
     db::{Db, DbError},
     http::{self, House, State, body::LargeBodies, connection::ReaderLimits, drain::Drain, edge},
+    issuers::{IssuerAddressError, Issuers},
     jobs::{Failure, Handlers, Jobs, JobsError},
     mail::{MailAddressError, MailError, Mailer},
     media::{frame::Framer, probe::Prober, tool::Tools},
@@ -54,6 +55,9 @@ pub enum StartError {
     /// Where the provider of movies is.
     #[error(transparent)]
     Provider(#[from] ProviderAddressError),
+    /// Where another issuer's keys are.
+    #[error(transparent)]
+    Issuer(#[from] IssuerAddressError),
     /// How background jobs reach the database.
     #[error(transparent)]
     Jobs(#[from] JobsError),
@@ -156,6 +160,7 @@ pub async fn build(settings: Settings) -> Result<Server, StartError> {
         keep: Duration::from_secs(settings.cache.ttl_seconds),
         db: db.clone(),
         cache: cache.clone(),
+        issuers: Issuers::start(&settings.auth.issuers)?,
         clock: Clock::System,
     })?;
     let store = Store::open(&settings.media_dir)

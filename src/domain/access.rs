@@ -174,6 +174,12 @@ impl Permission {
 #[serde(transparent)]
 pub struct Permissions(BTreeSet<Permission>);
 
+impl FromIterator<Permission> for Permissions {
+    fn from_iter<I: IntoIterator<Item = Permission>>(permissions: I) -> Self {
+        Self(permissions.into_iter().collect())
+    }
+}
+
 impl Permissions {
     /// What these roles may do together.
     #[must_use]

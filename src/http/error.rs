@@ -284,7 +284,7 @@ impl From<AuthError> for ApiError {
             AuthError::UsernameTaken => Self::taken("username"),
             AuthError::WrongCredentials { tries_left } => Self::WrongCredentials { tries_left },
             AuthError::Blocked { seconds_left, until } => Self::Blocked { seconds_left, until },
-            AuthError::Busy => Self::Unavailable(Box::new(error)),
+            AuthError::Busy | AuthError::IssuerAway(_) => Self::Unavailable(Box::new(error)),
             AuthError::CurrentPasswordMissing => Self::field("current_password", "is required"),
             AuthError::CurrentPasswordWrong { tries_left } => {
                 Self::field("current_password", format!("is wrong; tries left: {tries_left}"))
@@ -295,6 +295,9 @@ impl From<AuthError> for ApiError {
             },
             AuthError::WrongResetToken => Self::BadRequest("The token does not hold".to_owned()),
             AuthError::LastOwner => Self::BadRequest("The last owner can be neither demoted nor deleted".to_owned()),
+            AuthError::SignsInElsewhere { field } => {
+                Self::field(field, "cannot be changed here: the account signs in with another issuer's tokens")
+            }
             AuthError::NotFound => Self::no_such("User"),
             AuthError::NoSuchKey => Self::no_such("Key"),
             AuthError::BeyondMaker(permission) => Self::Forbidden(format!(

@@ -1,9 +1,11 @@
 //! Section `auth`: who may sign in, and how long tokens live.
 
+use std::collections::BTreeMap;
+
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
-use super::{PLAYBACK_AUDIENCE, Rule};
+use super::{IssuerSettings, PLAYBACK_AUDIENCE, Rule};
 use crate::domain::access::Role;
 
 const SHORTEST_SECRET: usize = 32;
@@ -37,6 +39,9 @@ pub struct AuthSettings {
     pub reset_window_seconds: u32,
     pub resets_per_email: u32,
     pub resets_per_address: u32,
+    /// By the names that the operator gives them.
+    #[serde(default)]
+    pub issuers: BTreeMap<String, IssuerSettings>,
 }
 
 impl AuthSettings {

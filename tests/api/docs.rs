@@ -58,6 +58,10 @@ fn settings() -> BTreeSet<String> {
     let mut section = String::new();
     let mut settings = BTreeSet::new();
     for line in include_str!("../../config/default.toml").lines() {
+        // A section whose name is the operator's stands there as an example, in comments.
+        let example =
+            line.strip_prefix("# ").filter(|line| line.starts_with("[auth.") || section.contains(".issuers."));
+        let line = example.unwrap_or(line);
         if let Some(name) = line.strip_prefix('[') {
             section = format!("{}.", name.trim_end_matches(']'));
         } else if let Some((key, _)) = line.split_once(" = ").filter(|(key, _)| !key.starts_with('#')) {

@@ -25,6 +25,7 @@ mod files;
 mod files_store;
 mod hostile_files;
 mod iptv;
+mod issuers;
 mod jobs;
 mod keys;
 mod ledger;

@@ -4,6 +4,7 @@
 
 pub mod app;
 pub mod channels;
+pub mod issuer;
 pub mod load;
 pub mod media;
 pub mod media_folder;

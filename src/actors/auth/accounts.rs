@@ -13,7 +13,7 @@ use crate::{
     cache::{Kind, Scope},
     db::{
         listing::{ListQuery, Narrow},
-        queries::{channels, collections, families, resets, users},
+        queries::{channels, collections, families, identities, resets, users},
         rows::user::{CredentialsRow, NewUserRow, UserChangeRow, UserRow, roles_from},
     },
     domain::{
@@ -101,7 +101,7 @@ impl Auth {
     /// [`AuthError::Forbidden`] (also for roles, of anyone but an owner), [`AuthError::NotFound`],
     /// [`AuthError::CurrentPasswordMissing`], [`AuthError::CurrentPasswordWrong`],
     /// [`AuthError::Blocked`], [`AuthError::EmailTaken`], [`AuthError::UsernameTaken`],
-    /// [`AuthError::LastOwner`], [`AuthError::Busy`], [`AuthError::Store`].
+    /// [`AuthError::LastOwner`], [`AuthError::SignsInElsewhere`], [`AuthError::Busy`], [`AuthError::Store`].
     pub async fn change_user(&self, caller: &Caller, id: UserId, request: AccountChange) -> Result<User, AuthError> {
         let AccountChange { change, current_password, address } = request;
         allow_change(caller, id)?;
@@ -113,8 +113,11 @@ impl Auth {
             let found: Result<_, AuthError> = self.db.run(move |conn| Ok(users::credentials(conn, id)?)).await;
             let row = found?.ok_or(AuthError::NotFound)?;
             if change.password.is_some() || is_new_email(&row, change.email.as_ref()) {
+                // Who has no password cannot confirm that it is them.
+                let hash = row.password_hash.as_ref();
+                let field = if change.password.is_some() { "password" } else { "email" };
+                confirmed = Some(hash.ok_or(AuthError::SignsInElsewhere { field })?.clone());
                 let password = current_password.ok_or(AuthError::CurrentPasswordMissing)?;
-                confirmed.clone_from(&row.password_hash);
                 self.confirm(address, row, password).await?;
             }
         }
@@ -149,6 +152,7 @@ impl Auth {
     /// [`AuthError::Store`].
     pub async fn remove_user(&self, caller: &Caller, id: UserId) -> Result<(), AuthError> {
         allow_change(caller, id)?;
+        let now = self.clock.now();
         self.ending_with(id, Scope::every(Kind::Videos).to_vec(), move |conn| {
             conn.transaction(|conn| {
                 keep_an_owner(conn, id)?;
@@ -158,6 +162,7 @@ impl Auth {
                 let files = channels::remove_with_account(conn, id)?;
                 remove_later(conn, &files)?;
                 collections::remove_of(conn, id)?;
+                identities::end_tokens_of(conn, id, now)?;
                 if users::delete(conn, id)? { Ok(()) } else { Err(AuthError::NotFound) }
             })
         })
@@ -205,6 +210,15 @@ fn apply(conn: &mut PgConnection, planned: Planned) -> Result<UserRow, AuthError
         keep_an_owner(conn, id)?;
     }
     let before = users::credentials_locked(conn, id)?.ok_or(AuthError::NotFound)?;
+    if before.password_hash.is_none() {
+        // Whose permissions stand in tokens has no roles, and no second way in that the issuer knows nothing of.
+        let elsewhere = |field| Err(AuthError::SignsInElsewhere { field });
+        match (&change.password_hash, &change.roles) {
+            (Some(_), _) => return elsewhere("password"),
+            (None, Some(_)) => return elsewhere("roles"),
+            (None, None) => {}
+        }
+    }
     if confirmed.is_some_and(|hash| before.password_hash.as_ref() != Some(&hash)) {
         // Another change of the password came first; what was confirmed is no longer the password.
         return Err(AuthError::CurrentPasswordWrong { tries_left: 0 });

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{api_keys::LiveKey, standing::Standing};
 use crate::domain::{
-    access::Permission,
+    access::{Permission, Permissions},
     ids::{ApiKeyId, FamilyId, UserId},
 };
 
@@ -26,6 +26,8 @@ pub(super) enum Rights {
     Roles,
     /// What an API key was made for, as far as the account may do it now.
     Key(Arc<LiveKey>),
+    /// The token, of another issuer, that came with the request.
+    Token(Arc<Permissions>),
 }
 
 impl Caller {
@@ -35,6 +37,7 @@ impl Caller {
         match &self.rights {
             Rights::Roles => self.standing.permissions.contains(permission),
             Rights::Key(key) => key.permissions.contains(permission) && self.standing.permissions.contains(permission),
+            Rights::Token(permissions) => permissions.contains(permission),
         }
     }
 

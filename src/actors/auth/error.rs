@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 
 use super::keys::KeyError;
-use crate::{db::DbError, domain::access::Permission};
+use crate::{db::DbError, domain::access::Permission, issuers};
 
 /// Why a token is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -96,6 +96,15 @@ pub enum AuthError {
     /// As many keys as an account may have.
     #[error("the account has {0} keys")]
     TooManyKeys(i64),
+    /// The account has no password here, so this of it cannot be changed here.
+    #[error("the account signs in elsewhere")]
+    SignsInElsewhere {
+        /// What was to be changed.
+        field: &'static str,
+    },
+    /// Another issuer's token cannot be verified yet.
+    #[error("a token could not be verified")]
+    IssuerAway(#[source] issuers::KeyError),
     /// The caller may not.
     #[error("not allowed")]
     Forbidden,

@@ -12,6 +12,7 @@ mod api_keys;
 mod caller;
 mod clock;
 mod error;
+mod external;
 mod keys;
 mod lockout;
 mod passwords;
@@ -43,6 +44,7 @@ pub use self::{
 use self::{
     api_keys::{ApiKeyParts, ApiKeys},
     caller::Rights,
+    external::External,
     keys::SigningKey,
     lockout::Lockout,
     passwords::Passwords,
@@ -56,6 +58,7 @@ use crate::{
     cache::{Cache, Scope},
     db::Db,
     domain::{access::Role, ids::UserId},
+    issuers::Issuers,
     settings::{AuthSettings, PlaybackSettings},
 };
 
@@ -73,6 +76,8 @@ pub struct AuthParts<'a> {
     pub db: Db,
     /// Redis, and what tells the nodes of changes.
     pub cache: Cache,
+    /// Who else makes tokens that are taken.
+    pub issuers: Issuers,
     /// The time.
     pub clock: Clock,
 }
@@ -84,6 +89,7 @@ pub struct Auth {
     cache: Cache,
     clock: Clock,
     tokens: Tokens,
+    external: External,
     playback: PlaybackTokens,
     passwords: Passwords,
     lockout: Lockout,
@@ -103,10 +109,11 @@ impl Auth {
     /// # Errors
     /// See [`AuthStartError`].
     pub fn start(parts: AuthParts<'_>) -> Result<Self, AuthStartError> {
-        let AuthParts { settings, playback, data_dir, keep, db, cache, clock } = parts;
+        let AuthParts { settings, playback, data_dir, keep, db, cache, issuers, clock } = parts;
         let key = SigningKey::open(&settings.token_secret, data_dir)?;
         Ok(Self {
             playback: PlaybackTokens::new(settings, playback, key.clone(), clock.clone()),
+            external: External::new(settings, issuers, clock.clone()),
             tokens: Tokens::new(settings, key, clock.clone()),
             passwords: Passwords::start(settings)?,
             lockout: Lockout::new(settings, cache.clone(), clock.clone()),
@@ -135,10 +142,13 @@ impl Auth {
     ///
     /// # Errors
     /// [`AuthError::Token`]; [`AuthError::Store`] where the account is not in memory and the
-    /// database is away.
+    /// database is away; [`AuthError::IssuerAway`].
     pub async fn authenticate(&self, token: &str) -> Result<Caller, AuthError> {
         if api_keys::is_key(token) {
             return self.caller_by_key(token).await;
+        }
+        if let Some(caller) = self.external_caller(token).await? {
+            return Ok(caller);
         }
         let claims = self.tokens.verify(token, TokenKind::Access)?;
         let standing = self.standings.of(claims.bond()).await?;

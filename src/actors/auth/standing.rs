@@ -118,6 +118,21 @@ impl Standings {
         }
     }
 
+    /// The account of a token that is not bound to an epoch or a sign-in here, if it still takes tokens.
+    pub(super) async fn of_account(&self, account: UserId) -> Result<Arc<Standing>, AuthError> {
+        let stamp = self.cache.stamp(&[Scope::account(account)]);
+        let kept = self.kept.get(&account).filter(|(kept_at, _)| stamp.as_ref() == Some(kept_at));
+        let standing = match kept {
+            Some((_, standing)) => standing,
+            None => self.read(account, stamp).await?.ok_or(TokenError::Ended)?,
+        };
+        let bond = Bond { account, epoch: standing.epoch, family: None };
+        match standing.judge(bond, self.clock.now()) {
+            Verdict::Good => Ok(standing),
+            Verdict::Ended | Verdict::ReadAgain => Err(TokenError::Ended.into()),
+        }
+    }
+
     /// Reads the account; keeps it where `stamp`, taken before, allows.
     async fn read(&self, id: UserId, stamp: Option<Stamp>) -> Result<Option<Arc<Standing>>, AuthError> {
         let read_at = self.clock.now();

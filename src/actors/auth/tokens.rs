@@ -222,6 +222,11 @@ impl Tokens {
         if claims.typ == kind { Ok(claims) } else { Err(TokenError::WrongKind) }
     }
 
+    /// Whether it is one of ours that was verified a while ago.
+    pub(super) fn remembers(&self, token: &str) -> bool {
+        self.verified.contains_key(token)
+    }
+
     fn decode(&self, token: &str) -> Result<Claims, TokenError> {
         if token.len() > LONGEST_TOKEN {
             return Err(TokenError::Altered);

@@ -8,6 +8,7 @@ pub mod episodes;
 pub mod families;
 pub mod files;
 pub mod genres;
+pub mod identities;
 pub mod installation;
 pub mod jobs;
 pub mod ledger;
