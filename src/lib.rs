@@ -7,12 +7,13 @@
 //!         → db · cache · storage · media (tools) · jobs · mail        domain: plain types that all share
 //! ```
 //!
-//! `startup` builds the house from `settings`; `services` runs a private Postgres and Redis when
+//! `startup` builds the house from `settings`; `command` is what the program does for an operator besides serving; `services` runs a private Postgres and Redis when
 //! none is given; `mailbox` is the bounded way onto threads of their own; `telemetry` is where logs
 //! and metrics go.
 
 pub mod actors;
 pub mod cache;
+pub mod command;
 pub mod db;
 pub mod domain;
 pub mod http;

@@ -1,4 +1,4 @@
-//! The command line: `playhouse serve` (the default), `migrate`, `openapi`.
+//! The command line: `playhouse serve` (the default), `migrate`, `openapi`, `user`.
 //!
 //! Owns the order of start and stop: stores, schema, server; then the server drains and the
 //! stores stop. One line on standard error and exit code 1 for a failure, 2 for wrong usage.
@@ -7,6 +7,7 @@ use std::{future::poll_fn, io::Write as _, process::ExitCode, task::Poll};
 
 use clap::{Parser, Subcommand};
 use playhouse::{
+    command::user::{Task, UserCommand, UserCommandError},
     db::migrations::{self, MigrationError},
     services::{Cancel, Needs, ServiceError, Services, Urls},
     settings::{Settings, SettingsError},
@@ -27,7 +28,7 @@ struct Arguments {
     command: Option<Command>,
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 enum Command {
     /// Start what is missing, and serve (the default).
     Serve,
@@ -35,6 +36,9 @@ enum Command {
     Migrate,
     /// Print the OpenAPI document.
     Openapi,
+    /// Manage accounts, with a server running or without.
+    #[command(subcommand)]
+    User(UserCommand),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +57,8 @@ enum Failure {
     Io(#[from] std::io::Error),
     #[error("no OpenAPI document: {0}")]
     OpenApi(#[from] serde_json::Error),
+    #[error(transparent)]
+    User(#[from] UserCommandError),
     #[error("the start panicked")]
     Panicked(#[from] tokio::task::JoinError),
 }
@@ -67,6 +73,7 @@ fn main() -> ExitCode {
         Command::Serve => actix_web::rt::System::new().block_on(serve()),
         Command::Migrate => actix_web::rt::System::new().block_on(migrate()),
         Command::Openapi => openapi(),
+        Command::User(command) => user(command),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -124,6 +131,45 @@ fn openapi() -> Result<(), Failure> {
     Ok(announce(&startup::openapi()?)?)
 }
 
+fn user(command: UserCommand) -> Result<(), Failure> {
+    let task = command.ask()?;
+    actix_web::rt::System::new().block_on(carry_out(task))
+}
+
+/// A signal ends the command as it stands: stores it has started end with it.
+async fn carry_out(task: Task) -> Result<(), Failure> {
+    let mut settings = Settings::load()?;
+    let (services, urls) = {
+        let settings = settings.clone();
+        tokio::task::spawn_blocking(move || -> Result<(Services, Urls), Failure> {
+            let (services, urls) = Services::reach(&settings, &Cancel::default())?;
+            see_to_schema(&services, &urls)?;
+            Ok((services, urls))
+        })
+        .await??
+    };
+    settings.database.url = urls.database;
+    settings.redis.url = urls.redis;
+    let outcome = match startup::operator(&settings) {
+        Ok(operator) => task.carry_out(&operator).await.map_err(Failure::from),
+        Err(error) => Err(error.into()),
+    };
+    tokio::task::spawn_blocking(move || services.stop()).await?;
+    outcome
+}
+
+/// A private Postgres that we run is brought up to date, any other has to be.
+fn see_to_schema(services: &Services, urls: &Urls) -> Result<(), Failure> {
+    let url = urls.database.expose_secret();
+    if !services.has_postgres() {
+        return Ok(migrations::check(url)?);
+    }
+    for name in migrations::apply(url)? {
+        tracing::info!(name, "migrated");
+    }
+    Ok(())
+}
+
 /// Starts the stores and sees to the schema. Nothing is given when a signal ended it.
 async fn prepare(settings: &Settings, stops: &mut Stops) -> Result<Option<(Services, Urls)>, Failure> {
     let cancel = Cancel::default();
@@ -131,14 +177,7 @@ async fn prepare(settings: &Settings, stops: &mut Stops) -> Result<Option<(Servi
         let (settings, cancel) = (settings.clone(), cancel.clone());
         tokio::task::spawn_blocking(move || -> Result<(Services, Urls), Failure> {
             let (services, urls) = Services::start(&settings, Needs::Both, &cancel)?;
-            let url = urls.database.expose_secret();
-            if services.has_postgres() {
-                for name in migrations::apply(url)? {
-                    tracing::info!(name, "migrated");
-                }
-            } else {
-                migrations::check(url)?;
-            }
+            see_to_schema(&services, &urls)?;
             Ok((services, urls))
         })
     };

@@ -14,7 +14,7 @@ use actix_web::{
 
 use crate::{
     actors::{
-        auth::{Auth, AuthParts, AuthStartError, Clock, MailResetLink, ResetMailError},
+        auth::{Auth, AuthParts, AuthStartError, Clock, MailResetLink, Operator, OperatorParts, ResetMailError},
         catalog::Catalog,
         channels::{ChannelParts, Channels},
         collections::Collections,
@@ -33,7 +33,7 @@ use crate::{
     mail::{MailAddressError, MailError, Mailer},
     media::{frame::Framer, probe::Prober, tool::Tools},
     provider::{Provider, ProviderAddressError},
-    settings::{HttpSettings, Settings},
+    settings::{AuthSettings, DatabaseSettings, HttpSettings, Settings},
     storage::Store,
     telemetry,
 };
@@ -214,6 +214,20 @@ pub async fn build(settings: Settings) -> Result<Server, StartError> {
         settings,
     };
     listen(house, drain, Behind { tally, jobs, playback, auth: behind })
+}
+
+/// The operator's hand on the accounts, without a server. `settings` name both stores; the schema is the one this
+/// binary needs. Needs a running actix system.
+///
+/// # Errors
+/// [`StartError::Redis`], [`StartError::Auth`].
+pub fn operator(settings: &Settings) -> Result<Operator, StartError> {
+    // One thing after the other: one connection and one hash thread do.
+    let database = DatabaseSettings { pool_size: 1, ..settings.database.clone() };
+    let auth = AuthSettings { hash_threads: 1, ..settings.auth.clone() };
+    let cache = Cache::start(&settings.redis, &settings.cache)?;
+    let parts = OperatorParts { settings: &auth, db: Db::start(&database), cache, clock: Clock::System };
+    Ok(Operator::start(parts)?)
 }
 
 /// Who does which job.

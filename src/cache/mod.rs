@@ -58,6 +58,15 @@ pub struct Cache {
     inner: Arc<Inner>,
 }
 
+/// Who has heard of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// Every node that Redis reaches.
+    Others,
+    /// This process alone: Redis did not answer.
+    Nobody,
+}
+
 struct Inner {
     generations: Generations,
     /// Whether the link to Redis works; commands are not tried while it does not.
@@ -129,16 +138,21 @@ impl Cache {
     /// Moves the scopes on, after a commit: here at once, on the other nodes before this returns
     /// unless Redis does not answer; then as soon as it does.
     pub async fn invalidate(&self, scopes: &[Scope]) {
+        if self.tell(scopes).await == Told::Nobody {
+            self.owe(scopes);
+        }
+    }
+
+    /// As [`Cache::invalidate`], but nobody is told later: for who tries again by themselves.
+    pub async fn tell(&self, scopes: &[Scope]) -> Told {
         self.inner.generations.bump(scopes);
         let told = match self.redis() {
             Some(redis) => shared::tell(&self.inner, redis, scopes).await.map_err(|error| self.report_failure(&error)),
             None => Err(()),
         };
-        if told.is_err() {
-            self.owe(scopes);
-        }
         // A reader may have taken the old value from Redis since the first bump.
         self.inner.generations.bump(scopes);
+        if told.is_ok() { Told::Others } else { Told::Nobody }
     }
 
     /// As [`Cache::invalidate`], from a thread that cannot wait: the link tells the other nodes.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! data_dir/lock            held (flock) while a server runs private stores here
+//! data_dir/turn            held while a short command starts them, or waits to
 //! data_dir/postgres.log    what the stores say
 //! data_dir/redis.log
 //! data_dir/postgres/       the cluster         } owned by the user the stores run as
@@ -51,17 +52,9 @@ impl Home {
     /// # Errors
     /// [`ServiceError::Busy`] where another process holds it; see [`ServiceError`].
     pub fn open(data_dir: &Path) -> Result<Self, ServiceError> {
-        let is_root = geteuid().is_root();
-        // The stores' user has to pass through.
-        let mode = if is_root { 0o711 } else { 0o700 };
-        DirBuilder::new()
-            .recursive(true)
-            .mode(mode)
-            .create(data_dir)
-            .map_err(ServiceError::io("make the data folder", data_dir))?;
-        let data_dir = data_dir.canonicalize().map_err(ServiceError::io("find the data folder", data_dir))?;
-        let lock = locked(&data_dir)?;
-        let (root, user) = if is_root { roots_place(&data_dir)? } else { (data_dir.clone(), None) };
+        let data_dir = made(data_dir)?;
+        let lock = locked(&data_dir, "lock")?.ok_or_else(|| ServiceError::Busy(data_dir.clone()))?;
+        let (root, user) = if geteuid().is_root() { roots_place(&data_dir)? } else { (data_dir.clone(), None) };
         let sockets = socket_folder(&root, user)?;
         Ok(Self { data_dir, root, sockets, user, _lock: lock })
     }
@@ -92,6 +85,34 @@ impl Home {
     }
 }
 
+/// The data folder, made where it is missing, by its full path.
+pub(super) fn made(data_dir: &Path) -> Result<PathBuf, ServiceError> {
+    // The stores' user has to pass through.
+    let mode = if geteuid().is_root() { 0o711 } else { 0o700 };
+    DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(data_dir)
+        .map_err(ServiceError::io("make the data folder", data_dir))?;
+    data_dir.canonicalize().map_err(ServiceError::io("find the data folder", data_dir))
+}
+
+/// Where the sockets are of stores that another process runs on this folder. There may be none yet, or none any more.
+pub(super) fn sockets_of_another(data_dir: &Path) -> Option<PathBuf> {
+    let root = fs::read_link(data_dir.join("private")).unwrap_or_else(|_| data_dir.to_owned());
+    root.join("run").canonicalize().ok()
+}
+
+/// Stores let in whom they belong to alone; and whoever else started them would take them away from their user.
+pub(super) fn check_owner(data_dir: &Path) -> Result<(), ServiceError> {
+    match data_dir.join("lock").metadata() {
+        Ok(meta) if meta.uid() != geteuid().as_raw() => {
+            Err(ServiceError::Foreign { data_dir: data_dir.to_owned(), uid: meta.uid() })
+        }
+        _ => Ok(()),
+    }
+}
+
 fn own_folder(path: PathBuf, user: Option<User>) -> Result<PathBuf, ServiceError> {
     match DirBuilder::new().mode(0o700).create(&path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -103,8 +124,9 @@ fn own_folder(path: PathBuf, user: Option<User>) -> Result<PathBuf, ServiceError
     Ok(path)
 }
 
-fn locked(data_dir: &Path) -> Result<File, ServiceError> {
-    let path = data_dir.join("lock");
+/// The file `name` of the data folder, locked until it is dropped; none where another process holds it.
+pub(super) fn locked(data_dir: &Path, name: &str) -> Result<Option<File>, ServiceError> {
+    let path = data_dir.join(name);
     let file = OpenOptions::new()
         .write(true)
         .create(true)
@@ -113,8 +135,8 @@ fn locked(data_dir: &Path) -> Result<File, ServiceError> {
         .open(&path)
         .map_err(ServiceError::io("write to the data folder", &path))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(ServiceError::Busy(data_dir.to_owned())),
+        Ok(()) => Ok(Some(file)),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
         Err(error) => Err(ServiceError::io("lock", path)(error.into())),
     }
 }

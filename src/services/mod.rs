@@ -8,10 +8,11 @@ mod home;
 mod leftover;
 mod postgres;
 mod process;
+mod reach;
 mod redis;
 mod watch;
 
-use std::{io, path::PathBuf};
+use std::{fs::File, io, path::PathBuf};
 
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -38,6 +39,17 @@ pub enum ServiceError {
     /// The data folder's lock is held.
     #[error("another playhouse runs on the data folder {}", .0.display())]
     Busy(PathBuf),
+    /// The data folder is held, and its stores do not let themselves be reached.
+    #[error("another playhouse holds the data folder {} and has no Postgres there that answers", .0.display())]
+    Unreached(PathBuf),
+    /// The data folder's stores belong to somebody else.
+    #[error("the data folder {} belongs to the user {uid}: run this as that user", .data_dir.display())]
+    Foreign {
+        /// The folder.
+        data_dir: PathBuf,
+        /// Whose it is.
+        uid: u32,
+    },
     /// A file or folder could not be used.
     #[error("cannot {what} {}: {source}", .path.display())]
     Io {
@@ -116,6 +128,8 @@ pub enum Needs {
 pub struct Services {
     /// None where both stores were given.
     watch: Option<Watch>,
+    /// Of a short command that started stores: others of its kind wait.
+    _turn: Option<File>,
 }
 
 impl Services {
@@ -131,7 +145,7 @@ impl Services {
         let own_postgres = urls.database.expose_secret().is_empty();
         let own_redis = needs == Needs::Both && urls.redis.expose_secret().is_empty();
         if !own_postgres && !own_redis {
-            return Ok((Self { watch: None }, urls));
+            return Ok((Self { watch: None, _turn: None }, urls));
         }
         // Both programs are looked for before either runs.
         let postgres_plan = PostgresPlan::new(&settings.services.postgres_bin_dir);
@@ -156,7 +170,7 @@ impl Services {
             redis: redis.map(|store| Kept { plan: redis_plan, store: Some(store) }),
             home,
         };
-        Ok((Self { watch: Some(Watch::over(stores)?) }, urls))
+        Ok((Self { watch: Some(Watch::over(stores)?), _turn: None }, urls))
     }
 
     /// Stops what was started, and returns when it has ended: Postgres by a fast shutdown, Redis

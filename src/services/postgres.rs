@@ -165,7 +165,7 @@ impl Postgres {
     /// The address of a database of this cluster, for libpq.
     #[must_use]
     pub fn url(&self, database: &str) -> SecretString {
-        self.address(database).into()
+        address(&self.sockets, database).into()
     }
 
     /// Whether it is gone, by itself or killed.
@@ -185,14 +185,10 @@ impl Postgres {
         drop(self);
     }
 
-    fn address(&self, database: &str) -> String {
-        let host = percent_encoded(&self.sockets, b"");
-        format!("postgres://{ROLE}@/{}?host={host}&port={PORT}", percent_encoded(database, b""))
-    }
-
     fn ensure_database(&self) -> Result<(), ServiceError> {
         let refused = |error: &dyn std::fmt::Display| ServiceError::Refused(error.to_string());
-        let conn = &mut PgConnection::establish(&self.address("postgres")).map_err(|error| refused(&error))?;
+        let conn =
+            &mut PgConnection::establish(&address(&self.sockets, "postgres")).map_err(|error| refused(&error))?;
         let known = diesel::sql_query(format!("SELECT 1 FROM pg_database WHERE datname = '{DATABASE}'"))
             .execute(conn)
             .map_err(|error| refused(&error))?;
@@ -201,6 +197,12 @@ impl Postgres {
         }
         Ok(())
     }
+}
+
+/// The address of a database of the cluster whose sockets are in this folder.
+pub(super) fn address(sockets: &str, database: &str) -> String {
+    let host = percent_encoded(sockets, b"");
+    format!("postgres://{ROLE}@/{}?host={host}&port={PORT}", percent_encoded(database, b""))
 }
 
 /// Made under another name and renamed, so that a cluster is whole or not there.

@@ -17,6 +17,8 @@ use super::{
 };
 
 const NAME: &str = "Redis";
+/// Its socket's name.
+pub(super) const SOCKET: &str = "redis.sock";
 const PROGRAMS: &[&str] = &["redis-server", "valkey-server"];
 /// Loading a large file can take long.
 const READY_LIMIT: Duration = Duration::from_mins(2);
@@ -79,7 +81,7 @@ impl Redis {
         let programs = ["redis-server", "valkey-server", own_name];
         leftover::stop(&pid_file, leftover::Look { name: NAME, programs: &programs, folder: &folder }, ENDING)?;
 
-        let socket = home.sockets().join("redis.sock");
+        let socket = home.sockets().join(SOCKET);
         let log = home.log("redis.log")?;
         let mut command = command_as(home.user(), "TERM", &program)?;
         for (option, value) in [("--dir", &folder), ("--unixsocket", &socket), ("--pidfile", &pid_file)] {
@@ -110,7 +112,7 @@ impl Redis {
     /// Its address.
     #[must_use]
     pub fn url(&self) -> SecretString {
-        format!("redis+unix://{}", percent_encoded(&self.socket, b"/")).into()
+        address(&self.socket)
     }
 
     /// Whether it is gone, by itself or killed.
@@ -129,6 +131,11 @@ impl Redis {
     pub fn stop(self) {
         drop(self);
     }
+}
+
+/// The address of the Redis that has this socket.
+pub(super) fn address(socket: &str) -> SecretString {
+    format!("redis+unix://{}", percent_encoded(socket, b"/")).into()
 }
 
 /// While Redis loads its file it answers with an error.

@@ -50,3 +50,4 @@ mod stores;
 mod tokens;
 mod tour;
 mod uploads;
+mod user_command;

@@ -42,6 +42,11 @@ impl Plan {
         Self::new(&stores.database_url(), &stores.redis_url())
     }
 
+    /// Over private stores, which the program starts by itself.
+    pub fn private() -> Self {
+        Self::new(&"".into(), &"".into())
+    }
+
     fn new(database: &SecretString, redis: &SecretString) -> Self {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("server-{}", Uuid::new_v4().simple()));
         let text = |path: PathBuf| path.to_str().expect("a temporary folder in UTF-8").to_owned();
@@ -71,6 +76,11 @@ impl Plan {
     /// Where this server keeps media.
     pub fn media_dir(&self) -> PathBuf {
         PathBuf::from(&self.variables["PLAYHOUSE_MEDIA_DIR"])
+    }
+
+    /// Where this server keeps private stores and the secret.
+    pub fn data_dir(&self) -> PathBuf {
+        PathBuf::from(&self.variables["PLAYHOUSE_DATA_DIR"])
     }
 
     /// The command, with a clean environment.
@@ -278,6 +288,10 @@ impl Drop for App {
 
 impl Drop for Folder {
     fn drop(&mut self) {
+        // Where root's private stores are, if they are not in the data folder.
+        if let Ok(elsewhere) = std::fs::read_link(self.0.join("data").join("private")) {
+            drop(std::fs::remove_dir_all(elsewhere));
+        }
         drop(std::fs::remove_dir_all(&self.0));
     }
 }

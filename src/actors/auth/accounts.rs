@@ -5,7 +5,6 @@ use std::{collections::BTreeSet, net::IpAddr};
 use chrono::{DateTime, Utc};
 use diesel::{Connection as _, PgConnection};
 use secrecy::SecretString;
-use uuid::Uuid;
 
 use super::{Auth, AuthError, Caller};
 use crate::{
@@ -44,26 +43,10 @@ impl Auth {
     /// [`AuthError::EmailTaken`], [`AuthError::UsernameTaken`], [`AuthError::Busy`],
     /// [`AuthError::Store`].
     pub async fn register(&self, new: NewUser) -> Result<User, AuthError> {
-        let account = self.planned(new).await?;
-        let stored: Result<_, AuthError> = self.db.run(move |conn| conn.transaction(|conn| account.store(conn))).await;
+        let hash = self.passwords.hash(new.password.clone().into_secret()).await?;
+        let roles = FirstRoles::FirstOwns(self.registration_roles.clone());
+        let stored = self.db.run(move |conn| conn.transaction(|conn| store(conn, new, hash, roles))).await;
         Ok(User::try_from(stored?)?)
-    }
-
-    /// The account that is to be stored, its password hashed.
-    pub(super) async fn planned(&self, new: NewUser) -> Result<PlannedAccount, AuthError> {
-        let NewUser { username, email, first_name, middle_name, last_name, birth_date, password, channel } = new;
-        let row = NewUserRow {
-            id: UserId::new().uuid(),
-            username: username.map(Username::into_string),
-            email: email.map(Email::into_string),
-            first_name: first_name.map(Name::into_string).unwrap_or_default(),
-            middle_name: middle_name.map(MiddleName::into_string).unwrap_or_default(),
-            last_name: last_name.map(Name::into_string).unwrap_or_default(),
-            birth_date: birth_date.map(BirthDate::date),
-            password_hash: Some(self.passwords.hash(password.into_secret()).await?),
-            roles: names_of(&self.registration_roles),
-        };
-        Ok(PlannedAccount { row, channel })
     }
 
     /// An account: one's own, or any for an owner.
@@ -170,43 +153,67 @@ impl Auth {
     }
 }
 
-/// An account that is ready to be stored.
-pub(super) struct PlannedAccount {
-    row: NewUserRow,
-    channel: OwnChannel,
+/// The roles of a new account.
+#[derive(Debug, Clone)]
+pub(super) enum FirstRoles {
+    /// These; but owner for the first account of the installation.
+    FirstOwns(Vec<Role>),
+    /// These, whether it is the first or not.
+    Exactly(Vec<Role>),
 }
 
-impl PlannedAccount {
-    pub(super) const fn id(&self) -> Uuid {
-        self.row.id
-    }
-
-    /// Stores it; the first one of the installation as its owner. Within a transaction.
-    pub(super) fn store(mut self, conn: &mut PgConnection) -> Result<UserRow, AuthError> {
-        if users::claim_ownership(conn)? {
-            self.row.roles = names_of(&[Role::Owner]);
+/// Stores a new account whose password has this hash.
+pub(super) fn store(
+    conn: &mut PgConnection,
+    new: NewUser,
+    hash: String,
+    roles: FirstRoles,
+) -> Result<UserRow, AuthError> {
+    let NewUser { username, email, first_name, middle_name, last_name, birth_date, password: _, channel } = new;
+    let roles = match roles {
+        FirstRoles::FirstOwns(_) if users::claim_ownership(conn)? => vec![Role::Owner],
+        FirstRoles::FirstOwns(roles) => roles,
+        FirstRoles::Exactly(roles) => {
+            if roles.contains(&Role::Owner) {
+                // The installation has its owner now; whoever registers next is not the first.
+                users::claim_ownership(conn)?;
+            }
+            roles
         }
-        let stored = users::insert(conn, &self.row)?;
-        if let (OwnChannel::AtOnce, Some(username)) = (self.channel, &stored.username) {
-            channels::open(conn, stored.id.into(), username)?;
-        }
-        Ok(stored)
+    };
+    let row = NewUserRow {
+        id: UserId::new().uuid(),
+        username: username.map(Username::into_string),
+        email: email.map(Email::into_string),
+        first_name: first_name.map(Name::into_string).unwrap_or_default(),
+        middle_name: middle_name.map(MiddleName::into_string).unwrap_or_default(),
+        last_name: last_name.map(Name::into_string).unwrap_or_default(),
+        birth_date: birth_date.map(BirthDate::date),
+        password_hash: Some(hash),
+        roles: names_of(&roles),
+    };
+    let stored = users::insert(conn, &row)?;
+    if let (OwnChannel::AtOnce, Some(username)) = (channel, &stored.username) {
+        channels::open(conn, stored.id.into(), username)?;
     }
+    Ok(stored)
 }
 
 /// A change that is ready to be stored.
-struct Planned {
-    id: UserId,
+pub(super) struct Planned {
+    pub(super) id: UserId,
     /// The hash the current password was compared with.
-    confirmed: Option<String>,
-    at: DateTime<Utc>,
-    change: UserChangeRow,
+    pub(super) confirmed: Option<String>,
+    pub(super) at: DateTime<Utc>,
+    pub(super) change: UserChangeRow,
 }
 
-fn apply(conn: &mut PgConnection, planned: Planned) -> Result<UserRow, AuthError> {
+/// Changes an account, which ends its tokens where the change is one that does.
+pub(super) fn apply(conn: &mut PgConnection, planned: Planned) -> Result<UserRow, AuthError> {
     let Planned { id, confirmed, at, mut change } = planned;
     // Owners first, then the account itself: always in this order, so that no two wait for each other.
-    if change.roles.as_ref().is_some_and(|roles| !roles.iter().any(|name| name == Role::Owner.name())) {
+    let is_shut = change.disabled_at.is_some_and(|since| since.is_some());
+    if is_shut || change.roles.as_ref().is_some_and(|roles| !roles.iter().any(|name| name == Role::Owner.name())) {
         keep_an_owner(conn, id)?;
     }
     let before = users::credentials_locked(conn, id)?.ok_or(AuthError::NotFound)?;
@@ -223,7 +230,11 @@ fn apply(conn: &mut PgConnection, planned: Planned) -> Result<UserRow, AuthError
         // Another change of the password came first; what was confirmed is no longer the password.
         return Err(AuthError::CurrentPasswordWrong { tries_left: 0 });
     }
-    let ends_tokens = change.password_hash.is_some()
+    if is_shut && before.disabled_at.is_some() {
+        change.disabled_at = None;
+    }
+    let ends_tokens = is_shut
+        || change.password_hash.is_some()
         || change.email.as_ref().is_some_and(|email| before.user.email.as_ref() != Some(email))
         || other_roles(&before, change.roles.as_deref())?;
     change.updated_at = at;
@@ -240,7 +251,7 @@ pub(super) const fn next_epoch(before: &CredentialsRow) -> i32 {
     before.epoch.wrapping_add(1)
 }
 
-/// Locks the owners; fails where `id` is the only one.
+/// Locks the owners; fails where `id` is the only one whose account is open.
 fn keep_an_owner(conn: &mut PgConnection, id: UserId) -> Result<(), AuthError> {
     if users::owners_locked(conn)? == [id] { Err(AuthError::LastOwner) } else { Ok(()) }
 }
@@ -265,6 +276,6 @@ fn allow_change(caller: &Caller, id: UserId) -> Result<(), AuthError> {
 }
 
 /// The names of roles, each once, in the order of the contract.
-fn names_of(roles: &[Role]) -> Vec<String> {
+pub(super) fn names_of(roles: &[Role]) -> Vec<String> {
     Role::ALL.into_iter().filter(|role| roles.contains(role)).map(|role| role.name().to_owned()).collect()
 }

@@ -15,6 +15,7 @@ mod error;
 mod external;
 mod keys;
 mod lockout;
+mod operator;
 mod passwords;
 mod playback_tokens;
 mod reset;
@@ -36,6 +37,7 @@ pub use self::{
     clock::Clock,
     error::{AuthError, AuthStartError, TokenError},
     keys::KeyError,
+    operator::{Account, Done, Operator, OperatorError, OperatorParts},
     playback_tokens::{PlaybackClaims, PlaybackGrant, PlaybackToken},
     reset::{MailResetLink, ResetMailError},
     sign_in::{AccessLife, SignIn, SignedIn},

@@ -15,7 +15,7 @@ use super::{Auth, AuthError, accounts};
 use crate::{
     db::{
         queries::{families, resets, users},
-        rows::user::UserChangeRow,
+        rows::user::{CredentialsRow, UserChangeRow},
     },
     domain::{
         ids::UserId,
@@ -63,7 +63,7 @@ impl Auth {
         self.db.run(move |conn| Ok(jobs::add(conn, &job)?)).await
     }
 
-    /// Mails a new link, where an account has the address. Links of the account that were not used stay
+    /// Mails a new link, where an account has the address and is not disabled. Links of the account that were not used stay
     /// until their time is over.
     ///
     /// # Errors
@@ -78,8 +78,9 @@ impl Auth {
         let found = self.db.run(move |conn| {
             conn.transaction(|conn| -> Result<Option<String>, AuthError> {
                 let found = users::credentials_by_name(conn, &job.email)?;
-                // Who signs in elsewhere forgot no password, and does not get one.
-                let Some(row) = found.filter(|row| row.password_hash.is_some()) else { return Ok(None) };
+                // Who signs in elsewhere forgot no password, and does not get one; nor does who is shut out.
+                let open = |row: &CredentialsRow| row.password_hash.is_some() && row.disabled_at.is_none();
+                let Some(row) = found.filter(open) else { return Ok(None) };
                 resets::insert(conn, &digest, row.user.id, ends)?;
                 Ok(row.user.email)
             })
@@ -87,7 +88,7 @@ impl Auth {
         // The account's own address, and never the one that was asked for: two spellings that the database
         // takes for one can lead to two mailboxes.
         let Some(to) = found.await?.and_then(|email| Email::parse(&email).ok()) else {
-            tracing::debug!("a reset link was asked for an address that no account has");
+            tracing::debug!("a reset link was asked for an address that no account has that may sign in");
             return Ok(());
         };
         let link = self.reset_link.replace("{token}", &token);
@@ -129,7 +130,7 @@ impl Auth {
         self.ending(account, move |conn| {
             conn.transaction(|conn| {
                 let before = users::credentials_locked(conn, account)?.ok_or(AuthError::WrongResetToken)?;
-                if !resets::take(conn, &digest, now)? {
+                if before.disabled_at.is_some() || !resets::take(conn, &digest, now)? {
                     return Err(AuthError::WrongResetToken);
                 }
                 resets::delete_of(conn, account)?;

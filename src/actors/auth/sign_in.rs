@@ -9,6 +9,7 @@ use uuid::{NoContext, Timestamp, Uuid};
 
 use super::{
     Auth, Caller,
+    accounts::{FirstRoles, store},
     error::{AuthError, TokenError},
     lockout::Try,
     tokens::{Claims, Grant, TokenKind, TokenPair},
@@ -101,29 +102,31 @@ impl Auth {
     /// # Errors
     /// As [`Auth::register`].
     pub async fn sign_up(&self, new: NewUser, life: AccessLife) -> Result<SignedIn, AuthError> {
-        let account = self.planned(new).await?;
-        let (family, opening) = self.opening(account.id().into(), life);
-        let stored: Result<_, AuthError> = self
-            .db
-            .run(move |conn| {
-                conn.transaction(|conn| {
-                    let user = account.store(conn)?;
-                    families::insert(conn, &family)?;
-                    users::credentials(conn, user.id.into())?.ok_or(AuthError::NotFound)
-                })
-            })
-            .await;
-        self.signed_in(stored?, opening)
+        let hash = self.passwords.hash(new.password.clone().into_secret()).await?;
+        let roles = FirstRoles::FirstOwns(self.registration_roles.clone());
+        let auth = self.clone();
+        let work = move |conn: &mut PgConnection| -> Result<_, AuthError> {
+            let user = store(conn, new, hash, roles)?;
+            let (family, opening) = auth.opening(user.id.into(), life);
+            families::insert(conn, &family)?;
+            let row = users::credentials(conn, user.id.into())?.ok_or(AuthError::NotFound)?;
+            Ok((row, opening))
+        };
+        let stored: Result<_, AuthError> = self.db.run(move |conn| conn.transaction(work)).await;
+        let (row, opening) = stored?;
+        self.signed_in(row, opening)
     }
 
-    /// Looks at the password of a try. A try whose password could not be looked at is given back.
+    /// Looks at the password of a try; a disabled account has none that is right. A try whose password could not be
+    /// looked at is given back.
     async fn check(
         &self,
         attempt: Try,
         row: Option<CredentialsRow>,
         password: SecretString,
     ) -> Result<(Try, Option<CredentialsRow>), AuthError> {
-        let stored = row.as_ref().and_then(|row| row.password_hash.clone());
+        let open = row.as_ref().filter(|row| row.disabled_at.is_none());
+        let stored = open.and_then(|row| row.password_hash.clone());
         let verdict = self.passwords.verify(password, stored).await.map(|right| row.filter(|_| right));
         match verdict {
             Ok(row) => Ok((attempt, row)),

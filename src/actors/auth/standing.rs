@@ -35,6 +35,8 @@ const CLOCKS: TimeDelta = TimeDelta::seconds(10);
 pub(super) struct Standing {
     pub(super) epoch: i32,
     pub(super) permissions: Permissions,
+    /// The account is shut: it takes no token of any kind.
+    disabled: bool,
     families: Vec<FamilyRow>,
     read_at: DateTime<Utc>,
 }
@@ -61,6 +63,9 @@ enum Verdict {
 
 impl Standing {
     fn judge(&self, bond: Bond, now: DateTime<Utc>) -> Verdict {
+        if self.disabled {
+            return Verdict::Ended;
+        }
         if bond.epoch < self.epoch {
             return Verdict::Ended;
         }
@@ -140,7 +145,8 @@ impl Standings {
         let Some(row) = row.map_err(AuthError::from)? else { return Ok(None) };
         let roles = roles_from(&row.roles)?;
         let permissions = Permissions::of_roles(&roles);
-        let standing = Arc::new(Standing { epoch: row.epoch, permissions, families: row.families, read_at });
+        let disabled = row.disabled_at.is_some();
+        let standing = Arc::new(Standing { epoch: row.epoch, permissions, disabled, families: row.families, read_at });
         if let Some(stamp) = stamp {
             self.kept.insert(id, (stamp, Arc::clone(&standing)));
         }
@@ -169,6 +175,7 @@ mod tests {
         Standing {
             epoch: 2,
             permissions: Permissions::of_roles(&[Role::Viewer]),
+            disabled: false,
             families: families.iter().map(|(id, end)| FamilyRow { id: id.uuid(), expires_at: at(*end) }).collect(),
             read_at: at(NOW),
         }
@@ -187,6 +194,18 @@ mod tests {
         assert_eq!(judge(1, live), Verdict::Ended);
         assert_eq!(judge(2, over), Verdict::ReadAgain);
         assert_eq!(judge(2, gone), Verdict::Ended);
+    }
+
+    #[test]
+    fn a_disabled_account_takes_no_token_whatever_it_is_made_of() {
+        let live = family(NOW - 100);
+        let standing = Standing { disabled: true, ..standing(&[(live, NOW + 50)]) };
+        for family in [Some(live), None] {
+            for epoch in [2, 3] {
+                let bond = Bond { account: UserId::new(), epoch, family };
+                assert_eq!(standing.judge(bond, at(NOW)), Verdict::Ended);
+            }
+        }
     }
 
     #[test]

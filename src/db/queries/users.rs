@@ -1,5 +1,6 @@
 //! Accounts. Callers own the transactions.
 
+use chrono::{DateTime, Utc};
 use diesel::{
     ExpressionMethods as _, NullableExpressionMethods as _, OptionalExtension as _, PgConnection, QueryDsl as _,
     QueryResult, RunQueryDsl as _, SelectableHelper as _,
@@ -124,7 +125,7 @@ pub fn delete(conn: &mut PgConnection, id: UserId) -> QueryResult<bool> {
     diesel::delete(users::table.find(id.uuid())).execute(conn).map(|rows| rows == 1)
 }
 
-/// The owners, locked until the transaction ends. In the order of their ids, so that two
+/// The owners whose accounts are not disabled, locked until the transaction ends. In the order of their ids, so that two
 /// transactions never wait for each other.
 ///
 /// # Errors
@@ -133,11 +134,30 @@ pub fn owners_locked(conn: &mut PgConnection) -> QueryResult<Vec<UserId>> {
     let ids: Vec<Uuid> = users::table
         // The very words of the partial index `users_owners_idx`.
         .filter(sql::<Bool>("'owner' = ANY (roles)"))
+        .filter(users::disabled_at.is_null())
         .order(users::id)
         .select(users::id)
         .for_update()
         .load(conn)?;
     Ok(ids.into_iter().map(UserId::from).collect())
+}
+
+/// Accounts in the order in which they were made, from behind `after` on, `most` of them at most; each with the
+/// time since which it is disabled.
+///
+/// # Errors
+/// Diesel's.
+pub fn in_order(
+    conn: &mut PgConnection,
+    after: Option<UserId>,
+    most: i64,
+) -> QueryResult<Vec<(UserRow, Option<DateTime<Utc>>)>> {
+    users::table
+        .filter(users::id.gt(after.map_or(Uuid::nil(), UserId::uuid)))
+        .order(users::id)
+        .limit(most)
+        .select((UserRow::as_select(), users::disabled_at))
+        .load(conn)
 }
 
 /// What a token is compared with.
@@ -146,6 +166,7 @@ pub fn owners_locked(conn: &mut PgConnection) -> QueryResult<Vec<UserId>> {
 pub struct Standing {
     pub epoch: i32,
     pub roles: Vec<String>,
+    pub disabled_at: Option<DateTime<Utc>>,
     pub families: Vec<FamilyRow>,
 }
 
@@ -154,15 +175,21 @@ pub struct Standing {
 /// # Errors
 /// Diesel's.
 pub fn standing(conn: &mut PgConnection, id: UserId) -> QueryResult<Option<Standing>> {
-    type Row = (i32, Vec<String>, Option<FamilyRow>);
+    type Row = (i32, Vec<String>, Option<DateTime<Utc>>, Option<FamilyRow>);
     let rows: Vec<Row> = users::table
         .left_join(token_families::table)
         .filter(users::id.eq(id.uuid()))
-        .select((users::epoch, users::roles, (token_families::id, token_families::expires_at).nullable()))
+        .select((
+            users::epoch,
+            users::roles,
+            users::disabled_at,
+            (token_families::id, token_families::expires_at).nullable(),
+        ))
         .load(conn)?;
     let mut standing = None;
-    for (epoch, roles, family) in rows {
-        standing.get_or_insert_with(|| Standing { epoch, roles, families: Vec::new() }).families.extend(family);
+    for (epoch, roles, disabled_at, family) in rows {
+        let known = standing.get_or_insert_with(|| Standing { epoch, roles, disabled_at, families: Vec::new() });
+        known.families.extend(family);
     }
     Ok(standing)
 }

@@ -76,6 +76,8 @@ pub struct CredentialsRow {
     /// None: the account signs in elsewhere.
     pub password_hash: Option<String>,
     pub epoch: i32,
+    /// Since when the account is shut; none: it is not.
+    pub disabled_at: Option<DateTime<Utc>>,
 }
 
 /// An account to be stored; the rest of the columns have defaults.
@@ -106,6 +108,8 @@ pub struct UserChangeRow {
     pub password_hash: Option<String>,
     pub roles: Option<Vec<String>>,
     pub epoch: Option<i32>,
+    /// `Some(None)` opens the account again.
+    pub disabled_at: Option<Option<DateTime<Utc>>>,
     pub updated_at: DateTime<Utc>,
 }
 

@@ -60,7 +60,7 @@ async fn lists_that_share_movies_in_opposite_order_wait_for_each_other_in_no_cir
     for round in 0..15 {
         let posts = (0..8).map(|at: usize| {
             let state = format!("{round}-{at}");
-            let numbers: Vec<u128> = if at % 2 == 0 { (0..200).collect() } else { (0..200).rev().collect() };
+            let numbers: Vec<u128> = if at.is_multiple_of(2) { (0..200).collect() } else { (0..200).rev().collect() };
             let (node, person) = (&nodes[at % 2], &people[at / 4]);
             async move { node.collect(person, &state, &named(&state, numbers)).await }
         });
