@@ -42,6 +42,8 @@ use crate::{
 const LINK_WAIT: Duration = Duration::from_millis(500);
 /// For what has been answered to leave the process.
 const LAST_BYTES: Duration = Duration::from_millis(200);
+/// How long the end waits for a Redis that is away, to write the last counts.
+const LAST_COUNTS: Duration = Duration::from_secs(2);
 
 /// Why the server does not start; one line each.
 #[derive(Debug, thiserror::Error)]
@@ -135,8 +137,13 @@ impl Server {
         }
         playback.flush().await;
         auth.flush().await;
-        if tally.flush().await.is_err() {
-            tracing::warn!("the last counts were not written: Redis is away");
+        // A worker may still serve a connection: what it answered after the last flush would be lost.
+        drain.close(LAST_BYTES).await;
+        tokio::select! {
+            told = tally.flush_within(LAST_COUNTS) => if told.is_err() {
+                tracing::warn!(requests = tally.untold(), "the last counts were not written: Redis is away");
+            },
+            () = stop() => {}
         }
         ended
     }

@@ -9,13 +9,13 @@
 //! | `lockout:{<digest>}:block` | string | `auth.lockout_block_seconds` | the pair is blocked |
 //! | `{resets}:<digest>` | string | `auth.reset_window_seconds` | links asked for, by an address of mail or of the network |
 //! | `{plays}:<digest>` | string | `playback.plays_window_seconds` | plays opened by an address |
-//! | `stats:total` | hash | – | requests and bytes that all nodes served |
+//! | `stats:total` | hash | – | requests and bytes that all nodes served; requests since the last reset of their count, and which one that was |
 //! | `stats:nodes` | sorted set | pruned at each read | nodes by the time of their last flush |
 //! | `session:{<id>}` | string | 3 minutes | the state of a viewing session after its version, or `gone` where it was removed |
 //! | `stats:sessions` | sorted set | 150 s, pruned at each write | viewing sessions by their last sign of life |
 //! | `stats:live`, `stats:live:<kind>:<title>` | sorted set | 150 s, pruned at each write | viewing sessions (`<account>/<session>`, of nobody `<session>`) by their last sign of life; those of one title |
 //! | `stats:live:count`, `stats:live:<kind>:<title>:count` | string | 1 s | the viewers in such a set, where it is large |
-//! | `stats:node:<node>` | hash | 1 day after its last flush | what a node served and counted, who views there, its uptime |
+//! | `stats:node:<node>` | hash | 30 days after its last flush | what a node served and counted, by now and before the last reset, who views there, its uptime |
 //! | `stats:views:<grain>:<begin>:<kind>` | sorted set | as long as a list looks at it ([`Grain::useful_seconds`]) | titles by their views in the day, hour or minute that began then |
 //! | `stats:views:all:<kind>` | sorted set | – | titles by their views |
 //! | `stats:watched:<kind>` | sorted set | – | titles by their watch time in milliseconds |
@@ -151,6 +151,9 @@ pub const LIMIT_SCRIPT: &str = include_str!("scripts/limit.lua");
 
 /// Takes up what a node has counted: see its head.
 pub const TALLY_SCRIPT: &str = include_str!("scripts/tally.lua");
+
+/// Begins the count of requests anew: see its head.
+pub const RESET_SCRIPT: &str = include_str!("scripts/reset.lua");
 
 /// One step of reading what has changed in Postgres: see its head.
 pub const FOLLOW_SCRIPT: &str = include_str!("scripts/follow.lua");

@@ -225,6 +225,12 @@ impl Cache {
         self.is_up().then(|| self.inner.manager.clone())
     }
 
+    /// How long a command is waited for.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        self.inner.timeout
+    }
+
     /// Whether Redis answered when it was last asked.
     #[must_use]
     pub fn is_up(&self) -> bool {

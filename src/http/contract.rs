@@ -150,6 +150,8 @@ mod tests {
             ("/play/x/y", Some(Contract::Playback)),
             ("/movies", Some(Contract::Collections)),
             ("/movies/x/y", Some(Contract::Collections)),
+            ("/request-count", Some(Contract::Collections)),
+            ("/request-count/reset/x", Some(Contract::Collections)),
             ("/genres/x/y/z", Some(Contract::Iptv)),
             ("/genres", Some(Contract::Iptv)),
             ("/", None),

@@ -30,6 +30,7 @@ struct Inner {
     /// The counters of the worker threads.
     workers: Mutex<Vec<Arc<AtomicUsize>>>,
     ending: AtomicBool,
+    closed: AtomicBool,
     began: Notify,
 }
 
@@ -59,7 +60,8 @@ impl Drain {
     /// A request begins, on the thread that this handle is for.
     #[must_use]
     pub fn begin(&self) -> Running {
-        self.running.fetch_add(1, Ordering::Relaxed);
+        // In one order with `closed`: a request sees that, or is seen by who has set it.
+        self.running.fetch_add(1, Ordering::SeqCst);
         Running(Arc::clone(&self.running))
     }
 
@@ -82,20 +84,41 @@ impl Drain {
     pub async fn run_dry(&self, limit: Duration) {
         self.inner.ending.store(true, Ordering::SeqCst);
         self.inner.began.notify_waiters();
-        let dry = async {
-            while self.running() > 0 {
-                tokio::time::sleep(LOOK).await;
-            }
-        };
-        if tokio::time::timeout(limit, dry).await.is_err() {
+        if tokio::time::timeout(limit, self.dry()).await.is_err() {
             let left = self.running();
             tracing::warn!(left, "requests are cut off: they took longer than the time to shut down");
         }
     }
 
+    /// From here on nothing is answered: connections may be open still, and what came in on them now would be
+    /// counted by nobody. Waits for what runs to be answered, at most for `limit`.
+    pub async fn close(&self, limit: Duration) {
+        self.inner.closed.store(true, Ordering::SeqCst);
+        if tokio::time::timeout(limit, self.dry()).await.is_err() {
+            tracing::debug!(left = self.running(), "these are not answered");
+        }
+    }
+
+    async fn dry(&self) {
+        while self.running() > 0 {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Gives `running` back, as long as requests are answered; then it never returns, and its connection ends with
+    /// the process.
+    pub async fn unless_closed(&self, running: Running) -> Running {
+        if self.inner.closed.load(Ordering::SeqCst) {
+            drop(running);
+            std::future::pending().await
+        } else {
+            running
+        }
+    }
+
     fn running(&self) -> usize {
         let workers = self.inner.workers.lock().unwrap_or_else(PoisonError::into_inner);
-        workers.iter().map(|worker| worker.load(Ordering::Relaxed)).sum()
+        workers.iter().map(|worker| worker.load(Ordering::SeqCst)).sum()
     }
 }
 

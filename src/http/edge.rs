@@ -18,7 +18,7 @@ use bytes::Bytes;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use super::{State, contract::Contract, drain::RunningBody, error::ApiError, ops::OPEN_IN_MAINTENANCE};
+use super::{State, contract::Contract, counted, drain::RunningBody, error::ApiError, ops::OPEN_IN_MAINTENANCE};
 use crate::{provider::ProviderError, telemetry};
 
 /// Carries the request's id back to the client.
@@ -44,16 +44,18 @@ pub async fn edge(
     let began = Instant::now();
     let id = Uuid::now_v7();
     let state = State::of(request.request())?.clone();
-    let running = state.drain.begin();
+    let running = state.drain.unless_closed(state.drain.begin()).await;
     let method = request.method().clone();
     let span = tracing::debug_span!("request", %id, %method, path = %shown(request.path()));
-    let response = next.call(request).instrument(span.clone()).await?;
+    // What a service could not even refuse is answered below us.
+    let response = next.call(request).instrument(span.clone()).await.inspect_err(|_| state.tally.count_request())?;
+    let running = state.drain.unless_closed(running).await;
     if response.status().is_server_error() {
         log_failure(&response, id);
     }
     let mut response = in_its_shape(response);
     let status = response.status();
-    state.tally.count_request();
+    counted::once(response.request(), &state.tally);
     telemetry::request(&method, status, began.elapsed());
     tracing::debug!(parent: &span, status = status.as_u16(), "answered");
     add_headers(response.headers_mut(), id);

@@ -7,6 +7,7 @@ pub mod channels;
 pub mod collections;
 pub mod connection;
 pub mod contract;
+pub mod counted;
 pub mod drain;
 pub mod edge;
 pub mod envelope;

@@ -40,6 +40,7 @@ mod plays;
 mod posters;
 mod provider;
 mod ranges;
+mod request_count;
 mod routes;
 mod search;
 mod sessions;

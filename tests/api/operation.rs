@@ -329,7 +329,9 @@ async fn maintenance_closes_every_node_also_after_a_restart_but_not_the_way_out(
     let closed = async || second.get("/genres", &people.owner).await.status == 503;
     assert!(eventually(Duration::from_secs(2), closed).await, "the other node goes on");
     for node in [&first, &second, &third] {
-        for path in ["/genres", "/users", "/stats", "/media/x", "/nowhere", "/", "/videos/all", "/v/x"] {
+        for path in
+            ["/genres", "/users", "/stats", "/media/x", "/nowhere", "/", "/videos/all", "/v/x", "/request-count"]
+        {
             is_closed(&node.get(path, &people.owner).await, message);
         }
         is_closed(&node.post("/genres", &people.owner, json!({"name": "A"})).await, message);

@@ -181,6 +181,8 @@ const TABLE: &[Row] = &[
     ("DELETE", "/collection/<collection>", Nothing, KEEPER),
     // No provider is configured.
     ("GET", "/movies", Nothing, [401, 503, 503, 503, 503]),
+    ("GET", "/request-count", Nothing, ACCOUNTS),
+    ("POST", "/request-count/reset", Nothing, OWNER),
     ("GET", "/stats", Nothing, ACCOUNTS),
     ("GET", "/stats/top?kind=videos", Nothing, ACCOUNTS),
     ("GET", "/stats/episodes/<episode>", Nothing, ACCOUNTS),

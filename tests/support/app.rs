@@ -306,11 +306,7 @@ pub struct Catalogue {
 }
 
 /// Asks again until `holds`, at most for `within`.
-pub async fn eventually<F, Fut>(within: Duration, mut holds: F) -> bool
-where
-    F: FnMut() -> Fut,
-    Fut: Future<Output = bool>,
-{
+pub async fn eventually(within: Duration, mut holds: impl AsyncFnMut() -> bool) -> bool {
     let end = Instant::now() + within;
     loop {
         if holds().await {

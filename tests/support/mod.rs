@@ -9,6 +9,7 @@ pub mod load;
 pub mod media;
 pub mod media_folder;
 pub mod people;
+pub mod pipeline;
 pub mod provider;
 pub mod raw;
 pub mod sessions;

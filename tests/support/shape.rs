@@ -21,7 +21,7 @@ pub enum Shape {
 const RESPONSES: [&str; 10] =
     ["sign_up", "sign_in", "upload", "v", "video", "videos", "thumbnails", "search", "channel", "password"];
 
-const DETAILS: [&str; 3] = ["movies", "register", "collection"];
+const DETAILS: [&str; 4] = ["movies", "register", "collection", "request-count"];
 
 impl Shape {
     /// The shape of what is said below `path`.

@@ -1,9 +1,12 @@
 //! The tally: requests answered and bytes served, counted without a lock and flushed to Redis by
 //! one task, with what else a node knows of itself. What could not be flushed is kept until it can be.
+//! The only round trips to Redis are those of the task, and of who reads or resets.
+
+mod request_count;
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -12,14 +15,18 @@ use std::{
 use chrono::Utc;
 use uuid::Uuid;
 
+use self::request_count::{Flushed, Reset};
 use crate::cache::{Cache, keys};
 
-/// How often counts go to Redis.
-const FLUSH: Duration = Duration::from_millis(200);
+/// How often counts go to Redis. With the time that a flush takes this stays below the 200 ms by which a read may lag.
+const FLUSH: Duration = Duration::from_millis(100);
+/// How often the last flush is tried again.
+const TRY: Duration = Duration::from_millis(50);
 /// A node that has not flushed for this long is gone.
 const NODE_LIFE_SECONDS: i64 = 10;
-/// What a node told is remembered this long, so that it is not counted twice.
-const NODE_MEMORY_SECONDS: i64 = 86_400;
+/// What a node told is remembered this long, so that it is not counted twice: longer than a node goes on without
+/// Redis while others go on with it.
+const NODE_MEMORY_SECONDS: i64 = 30 * 86_400;
 /// Counters that threads spread over.
 const SHARDS: usize = 16;
 
@@ -45,10 +52,15 @@ struct Inner {
     requests: [Shard; SHARDS],
     /// Handed to every body that goes out; moved once a chunk.
     bytes: Arc<AtomicU64>,
+    /// The last reset of the count of requests that this node has heard of.
+    heard: Mutex<Reset>,
+    /// Requests that Redis has said to have taken up.
+    told: AtomicU64,
     cache: Cache,
     node: String,
     started: Instant,
     script: redis::Script,
+    reset: redis::Script,
     gauges: Box<dyn Fn() -> NodeGauges + Send + Sync>,
 }
 
@@ -97,10 +109,13 @@ impl Tally {
             inner: Arc::new(Inner {
                 requests: Default::default(),
                 bytes: Arc::default(),
+                heard: Mutex::default(),
+                told: AtomicU64::new(0),
                 cache,
                 node: Uuid::new_v4().simple().to_string(),
                 started: Instant::now(),
                 script: redis::Script::new(keys::TALLY_SCRIPT),
+                reset: redis::Script::new(keys::RESET_SCRIPT),
                 gauges: Box::new(gauges),
             }),
         };
@@ -152,23 +167,52 @@ impl Tally {
         self.inner.started.elapsed()
     }
 
+    /// Requests that Redis has not taken up yet, or has not said so.
+    #[must_use]
+    pub fn untold(&self) -> u64 {
+        let told = self.inner.told.load(Ordering::Relaxed);
+        self.here().requests.saturating_sub(told)
+    }
+
     /// Tells Redis what was counted since the start. What an earlier call told is not counted again,
     /// also where its answer was lost.
     ///
     /// # Errors
     /// Redis is away; nothing is lost.
     pub async fn flush(&self) -> Result<(), StatisticsAway> {
-        let Inner { cache, node, script, .. } = &*self.inner;
+        self.tell().await.map(drop)
+    }
+
+    /// The last flush of a process: tried until it is done, at most for `patience`.
+    ///
+    /// # Errors
+    /// Redis was away all the time.
+    pub async fn flush_within(&self, patience: Duration) -> Result<(), StatisticsAway> {
+        let end = Instant::now() + patience;
+        loop {
+            match self.flush().await {
+                Err(_) if Instant::now() < end => tokio::time::sleep(TRY).await,
+                done => return done,
+            }
+        }
+    }
+
+    async fn tell(&self) -> Result<Flushed, StatisticsAway> {
+        let Inner { cache, node, script, heard, told, .. } = &*self.inner;
         let mut redis = cache.redis().ok_or(StatisticsAway(None))?;
-        let now = self.here();
+        let (now, last) = (self.here(), *heard.lock().unwrap_or_else(PoisonError::into_inner));
         let mut call = script.prepare_invoke();
         call.key(cache.key(keys::TOTALS)).key(cache.key(&keys::node_statistics(node))).key(cache.key(keys::NODES));
         call.arg(now.requests).arg(now.bytes).arg(node).arg(Utc::now().timestamp()).arg(NODE_MEMORY_SECONDS);
+        call.arg(last.number).arg(last.before);
         let NodeGauges { views, watched_ms, sessions, viewers } = self.gauges();
         for (name, value) in GAUGES.into_iter().zip([self.uptime().as_secs(), views, watched_ms, sessions, viewers]) {
             call.arg(name).arg(value);
         }
-        call.invoke_async::<()>(&mut redis).await.map_err(|error| self.away(error))
+        let (since, number, before, at) = call.invoke_async(&mut redis).await.map_err(|error| self.away(error))?;
+        heard.lock().unwrap_or_else(PoisonError::into_inner).hear(Reset { number, before });
+        told.fetch_max(now.requests, Ordering::Relaxed);
+        Ok(Flushed { since, at })
     }
 
     /// The counts of all nodes that ever ran, and what each of those that run now told last; from Redis

@@ -1,5 +1,5 @@
-//! The collections contract: lists of movies, and the provider's. Answers are plain objects, refusals
-//! `{"detail": …}`. Shapes and routes only.
+//! The collections contract: lists of movies, the provider's, and the count of requests. Answers are plain objects,
+//! refusals `{"detail": …}`. Shapes and routes only.
 
 mod accounts;
 mod answer;
@@ -7,6 +7,7 @@ mod bodies;
 mod lists;
 mod movies;
 mod refusal;
+mod request_count;
 
 pub use self::refusal::refusal;
 use super::{contract::Contract, routes::Routes};
@@ -15,6 +16,6 @@ use super::{contract::Contract, routes::Routes};
 #[must_use]
 pub fn routes() -> Routes {
     let routes = accounts::routes(Routes::new(Contract::Collections));
-    let routes = movies::routes(routes);
-    lists::routes(routes)
+    let routes = lists::routes(movies::routes(routes));
+    request_count::routes(routes)
 }

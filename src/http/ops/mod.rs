@@ -107,6 +107,7 @@ async fn metrics(_: Open, state: State) -> Answer {
         ("playhouse_viewers", viewers),
         ("playhouse_statistics_listeners", u64::try_from(state.statistics.listeners()).unwrap_or(u64::MAX)),
         ("playhouse_requests_served", counts.requests),
+        ("playhouse_requests_untold", state.tally.untold()),
         ("playhouse_bytes_served", counts.bytes),
         ("playhouse_uptime_seconds", state.tally.uptime().as_secs()),
         ("playhouse_database_connections", u64::from(state.db.connections())),

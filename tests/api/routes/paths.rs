@@ -77,7 +77,7 @@ async fn a_slash_at_the_end_changes_nothing() {
         let request = app.request(method.parse().unwrap(), &things.fill(&slashed), Some(&owner));
         let with = Answer::of(things.with_body(request, *sent)).await;
         assert_eq!(with.status, statuses[4], "{method} {slashed}");
-        if *method == "GET" && !matches!(*path, "/metrics" | "/stats" | "/stats/events") {
+        if *method == "GET" && !matches!(*path, "/metrics" | "/request-count" | "/stats" | "/stats/events") {
             let without = Answer::of(things.request(&app, row, Some(&owner))).await;
             assert_eq!(with.bytes, without.bytes, "{slashed}");
         }
@@ -127,7 +127,14 @@ async fn an_unknown_path_is_404_in_the_shape_of_its_contract() {
         "/password",
         "/sign_in/x",
     ];
-    let detail = ["/movies/x", "/movies/1/2", "/register/x", "/collection/x/y"];
+    let detail = [
+        "/movies/x",
+        "/movies/1/2",
+        "/register/x",
+        "/collection/x/y",
+        "/request-count/x",
+        "/request-count/reset/x",
+    ];
     for path in envelope.into_iter().chain(response).chain(detail) {
         for method in [Method::GET, Method::POST, Method::DELETE] {
             for caller in [None, Some(&owner)] {

@@ -1,0 +1,50 @@
+//! The count of requests, and its reset.
+
+use actix_web::HttpResponse;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::http::{
+    State,
+    access::{Allowed, OperateServer, SignedIn},
+    counted::Counted,
+    error::ApiError,
+    openapi::doc,
+    routes::Routes,
+};
+
+pub(super) fn routes(routes: Routes) -> Routes {
+    routes
+        .get(
+            "/request-count",
+            count,
+            doc("The requests that were answered since the last reset, this one included").gives::<CountDto>(),
+        )
+        .post(
+            "/request-count/reset",
+            reset,
+            doc("Begins the count of requests anew; this one is the last of the old count").gives::<DoneDto>(),
+        )
+}
+
+/// Requests answered by all nodes, on all contracts, whatever the status.
+#[derive(Debug, Serialize, ToSchema)]
+struct CountDto {
+    requests: u64,
+}
+
+/// What was done.
+#[derive(Debug, Serialize, ToSchema)]
+struct DoneDto {
+    message: &'static str,
+}
+
+async fn count(_: SignedIn, state: State, _: Counted) -> Result<HttpResponse, ApiError> {
+    let requests = state.tally.request_count().await?;
+    Ok(HttpResponse::Ok().json(CountDto { requests }))
+}
+
+async fn reset(owner: Allowed<OperateServer>, state: State, _: Counted) -> Result<HttpResponse, ApiError> {
+    state.tally.reset_request_count(owner.caller.user_id).await?;
+    Ok(HttpResponse::Ok().json(DoneDto { message: "request count reset successfully" }))
+}
