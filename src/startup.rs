@@ -15,6 +15,7 @@ use actix_web::{
 use crate::{
     actors::{
         auth::{Auth, AuthParts, AuthStartError, Clock, MailResetLink, Operator, OperatorParts, ResetMailError},
+        casting::Casting,
         catalog::Catalog,
         channels::{ChannelParts, Channels},
         collections::Collections,
@@ -201,10 +202,12 @@ pub async fn build(settings: Settings) -> Result<Server, StartError> {
     let watching = playback.clone();
     let tally = Tally::start(cache.clone(), move || watching.gauges());
     let drain = Drain::default();
+    let catalog = Catalog::new(db.clone(), cache.clone());
     let house = House {
         auth,
         channels,
-        catalog: Catalog::new(db.clone(), cache.clone()),
+        casting: Casting::new(db.clone(), cache.clone(), catalog.clone()),
+        catalog,
         collections: Collections::new(db.clone(), cache.clone()),
         large_bodies: LargeBodies::new(settings.collections.large_bodies),
         playback: playback.clone(),

@@ -2,6 +2,7 @@
 //! an actor is never seen outside. No wire shapes here.
 
 pub mod auth;
+pub mod casting;
 pub mod catalog;
 pub mod channels;
 pub mod collections;

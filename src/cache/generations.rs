@@ -28,10 +28,11 @@ pub enum Kind {
     Streams,
     /// By the account that keeps them.
     Collections,
+    Casting,
 }
 
 impl Kind {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Genres,
         Self::Series,
         Self::Seasons,
@@ -42,6 +43,7 @@ impl Kind {
         Self::Videos,
         Self::Streams,
         Self::Collections,
+        Self::Casting,
     ];
 
     const fn name(self) -> &'static str {
@@ -56,6 +58,7 @@ impl Kind {
             Self::Videos => "videos",
             Self::Streams => "streams",
             Self::Collections => "collections",
+            Self::Casting => "casting",
         }
     }
 
@@ -71,6 +74,7 @@ impl Kind {
             Self::Videos => 7,
             Self::Streams => 8,
             Self::Collections => 9,
+            Self::Casting => 10,
         }
     }
 }

@@ -4,6 +4,7 @@
 pub mod access;
 pub mod account;
 pub mod api_key;
+pub mod casting;
 pub mod catalog;
 pub mod channels;
 pub mod collections;

@@ -97,10 +97,12 @@ texts! {
     MiddleName: 0..=100, as_sent;
     /// The title of a video.
     Title: 1..=200, trimmed;
-    /// The title of a collection, or of a movie in one.
+    /// The title of a collection, or of a movie in one or at the casting agency.
     LongTitle: 1..=255, trimmed;
     /// Names of genres between commas, in the spelling they came in; may be empty.
     GenreNames: 0..=1000, as_sent;
+    /// The name of an actor.
+    ActorName: 1..=255, trimmed;
     /// Free text; may be empty.
     Description: 0..=10_000, as_sent;
     /// An e-mail address (RFC 5322 form with a dotted domain).

@@ -10,7 +10,7 @@ use super::{
     error::ApiError,
 };
 use crate::{
-    actors::{auth::Caller, files::Reader, playback::Viewer},
+    actors::{auth::Caller, playback::Viewer},
     domain::access::Permission,
 };
 
@@ -29,6 +29,8 @@ pub enum Needs {
     PersonOr(Permission),
     /// A valid token with this permission.
     Permission(Permission),
+    /// A valid token with one of these permissions.
+    Either(Permission, Permission),
 }
 
 /// Proof that a caller may; made from the request before anything else of it is read.
@@ -74,6 +76,14 @@ pub struct Allowed<P> {
     /// The caller.
     pub caller: Caller,
     permission: PhantomData<P>,
+}
+
+/// The caller has the permission `P`, or `Q`, or both.
+#[derive(Debug, Clone)]
+pub struct AllowedEither<P, Q> {
+    /// The caller.
+    pub caller: Caller,
+    permissions: PhantomData<(P, Q)>,
 }
 
 /// A permission as a type.
@@ -177,19 +187,24 @@ impl<P: Permit> Access for Allowed<P> {
     }
 }
 
+impl<P: Permit, Q: Permit> Access for AllowedEither<P, Q> {
+    const NEEDS: Needs = Needs::Either(P::PERMISSION, Q::PERMISSION);
+
+    async fn check(request: &HttpRequest) -> Result<Self, ApiError> {
+        let caller = caller(request).await?;
+        if caller.may(P::PERMISSION) || caller.may(Q::PERMISSION) {
+            Ok(Self { caller, permissions: PhantomData })
+        } else {
+            Err(ApiError::forbidden())
+        }
+    }
+}
+
 impl<P> Allowed<P> {
     /// On whose behalf streams are seen: an owner's eyes see all.
     #[must_use]
     pub fn viewer(&self) -> Viewer {
         Viewer::of(&self.caller)
-    }
-}
-
-impl<P> Allowed<P> {
-    /// On whose behalf files are read: those who upload see all.
-    #[must_use]
-    pub fn reader(&self) -> Reader {
-        if self.caller.may(Permission::UploadFiles) { Reader::Everything } else { Reader::Account(self.caller.user_id) }
     }
 }
 

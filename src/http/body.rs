@@ -2,6 +2,7 @@
 //! once (a derive stops at the first). Unknown fields are wrong fields.
 
 mod arrival;
+mod kind;
 mod values;
 
 use std::{future::Future, pin::Pin};
@@ -14,7 +15,7 @@ pub use self::{
     arrival::{BodySize, LargeBodies, declared_length},
     values::Described,
 };
-use super::error::{ApiError, FieldError, MOST_ERRORS};
+use super::error::{ApiError, FieldError, MOST_ERRORS, Rule};
 
 /// Something a body can be read into.
 pub trait Body: Sized + Send + 'static {
@@ -95,8 +96,11 @@ impl Fields {
     }
 
     fn parsed<T: FieldValue>(&mut self, name: &str, value: &Value) -> Option<T> {
-        let refuse = |rules: Vec<String>| rules.into_iter().for_each(|rule| self.refuse(name, rule));
-        T::parse_parts(value).map_err(refuse).ok()
+        let refused = |messages: Vec<String>| {
+            let rule = if kind::fits(value, &T::schema()) { Rule::Possible } else { Rule::Valid };
+            self.errors.extend(messages.into_iter().map(|message| FieldError::breaking(rule, name, message)));
+        };
+        T::parse_parts(value).map_err(refused).ok()
     }
 
     /// Reads a whole body.

@@ -6,7 +6,7 @@ use std::{cmp::Reverse, collections::HashMap, sync::LazyLock};
 use actix_web::{HttpRequest, http::StatusCode};
 use bytes::Bytes;
 
-use super::{channels, collections, contracts, error::ApiError, routes::first_segment};
+use super::{casting, channels, collections, contracts, error::ApiError, routes::first_segment};
 
 /// A contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub enum Contract {
     Channels,
     /// Lists of movies.
     Collections,
+    /// Actors and movies of a casting agency.
+    Casting,
     /// Bytes for players.
     Playback,
     /// Health, metrics, maintenance, descriptions.
@@ -32,6 +34,8 @@ pub enum Shape {
     Response,
     /// Plain objects; refusals are `{"detail": …}`, or the wrong fields by name.
     Detail,
+    /// `{"success": …}`; refusals are `{"success": false, "error": …, "message": …}`.
+    Success,
 }
 
 /// The forms in which a token may come.
@@ -82,6 +86,7 @@ impl Contract {
             Self::Iptv => "iptv",
             Self::Channels => "channels",
             Self::Collections => "collections",
+            Self::Casting => "casting",
             Self::Playback => "playback",
             Self::Operation => "operation",
         }
@@ -94,6 +99,7 @@ impl Contract {
             Self::Iptv | Self::Playback | Self::Operation => Shape::Envelope,
             Self::Channels => Shape::Response,
             Self::Collections => Shape::Detail,
+            Self::Casting => Shape::Success,
         }
     }
 
@@ -101,7 +107,7 @@ impl Contract {
     #[must_use]
     pub const fn token_form(self) -> TokenForm {
         match self {
-            Self::Iptv | Self::Collections | Self::Playback | Self::Operation => TokenForm::Bearer,
+            Self::Iptv | Self::Collections | Self::Casting | Self::Playback | Self::Operation => TokenForm::Bearer,
             Self::Channels => TokenForm::BearerOrBare,
         }
     }
@@ -113,6 +119,7 @@ impl Contract {
             Shape::Envelope => None,
             Shape::Response => Some(channels::refusal(error)),
             Shape::Detail => Some(collections::refusal(error)),
+            Shape::Success => Some(casting::refusal(error)),
         }
     }
 }
@@ -153,6 +160,10 @@ mod tests {
             ("/request-count", Some(Contract::Collections)),
             ("/request-count/reset/x", Some(Contract::Collections)),
             ("/genres/x/y/z", Some(Contract::Iptv)),
+            ("/casting", Some(Contract::Casting)),
+            ("/casting/", Some(Contract::Casting)),
+            ("/casting/movies/1/x", Some(Contract::Casting)),
+            ("/castings", None),
             ("/genres", Some(Contract::Iptv)),
             ("/", None),
             ("", None),

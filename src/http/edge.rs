@@ -77,6 +77,10 @@ fn in_its_shape<B>(mut response: ServiceResponse<B>) -> ServiceResponse<EitherBo
     *response.response_mut().status_mut() = refusal.status;
     if refusal.status != StatusCode::UNAUTHORIZED {
         response.headers_mut().remove(header::WWW_AUTHENTICATE);
+    } else if !response.headers().contains_key(header::WWW_AUTHENTICATE) {
+        // A contract that knows no 403 (RFC 6750 §3.1).
+        let scope = HeaderValue::from_static("Bearer error=\"insufficient_scope\"");
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, scope);
     }
     response.map_body(|_, _| EitherBody::right(refusal.body))
 }

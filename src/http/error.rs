@@ -47,8 +47,10 @@ pub enum Rule {
     Present,
     /// Another has it already.
     Unique,
-    /// Its value, or that there is no such field.
+    /// It has to be known, and of its type.
     Valid,
+    /// Its value, which is of its type, has to be one that can be.
+    Possible,
 }
 
 impl FieldError {
@@ -62,7 +64,8 @@ impl FieldError {
         Self::breaking(Rule::Present, field, "is required")
     }
 
-    fn breaking(rule: Rule, field: impl Into<String>, message: impl Into<String>) -> Self {
+    /// `field` breaks a rule of this kind, which `message` says.
+    pub fn breaking(rule: Rule, field: impl Into<String>, message: impl Into<String>) -> Self {
         let mut field: String = field.into();
         if let Some((end, _)) = field.char_indices().nth(LONGEST_NAME) {
             field.truncate(end);

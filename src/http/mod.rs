@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod body;
+pub mod casting;
 pub mod channels;
 pub mod collections;
 pub mod connection;
@@ -31,6 +32,7 @@ use self::{body::LargeBodies, drain::Drain, error::ApiError, routes::Routes};
 use crate::{
     actors::{
         auth::Auth,
+        casting::Casting,
         catalog::Catalog,
         channels::Channels,
         collections::Collections,
@@ -56,6 +58,8 @@ pub struct House {
     pub auth: Auth,
     /// The catalogue.
     pub catalog: Catalog,
+    /// The casting agency.
+    pub casting: Casting,
     /// Files and their bytes.
     pub files: Files,
     /// Channels and their videos.
@@ -127,7 +131,14 @@ impl FromRequest for State {
 /// The operations of all contracts.
 #[must_use]
 pub fn contracts() -> Vec<Routes> {
-    vec![iptv::routes(), channels::routes(), collections::routes(), playback::routes(), ops::routes()]
+    vec![
+        iptv::routes(),
+        channels::routes(),
+        collections::routes(),
+        casting::routes(),
+        playback::routes(),
+        ops::routes(),
+    ]
 }
 
 /// Puts every contract into a server.

@@ -11,7 +11,7 @@ use super::{
     contract::{Contract, Shape},
     routes::{Operation, Routes},
 };
-use crate::domain::listing::{DEFAULT_LIMIT, FieldKind, LARGEST_LIMIT, LARGEST_PAGE};
+use crate::domain::listing::{DEFAULT_LIMIT, FieldKind, LARGEST_LIMIT, LARGEST_PAGE, Listing};
 
 /// The whole description.
 #[must_use]
@@ -37,6 +37,7 @@ pub fn document(contracts: &[Routes]) -> Value {
         json!({"type": "object", "required": ["response"], "properties": {"response": words}}),
     );
     schemas.insert(error_name(Shape::Detail).to_owned(), detail_schema());
+    schemas.insert(error_name(Shape::Success).to_owned(), success_error_schema());
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -75,10 +76,13 @@ fn describe(contract: Contract, operation: &Operation) -> Value {
         Needs::Permission(permission) => {
             (json!([{"bearer": []}]), format!("Needs the permission `{}`.", permission.name()))
         }
+        Needs::Either(one, other) => {
+            (json!([{"bearer": []}]), format!("Needs the permission `{}` or `{}`.", one.name(), other.name()))
+        }
     };
     text.insert("security".to_owned(), security);
     text.insert("description".to_owned(), json!(needs));
-    let parameters = path_parameters(operation.path).chain(list_parameters(doc.list));
+    let parameters = path_parameters(contract, operation.path).chain(list_parameters(doc.list));
     let parameters: Vec<Value> = parameters.chain(doc.query.iter().map(query_parameter)).collect();
     text.insert("parameters".to_owned(), json!(parameters));
     if let Some(body) = &doc.body {
@@ -93,12 +97,12 @@ fn operation_id(operation: &Operation) -> String {
     format!("{}{path}", operation.method.as_str().to_lowercase())
 }
 
-fn path_parameters(path: &str) -> impl Iterator<Item = Value> {
-    path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}')).map(|name| {
-        let schema = if matches!(name, "id" | "session") {
-            json!({"type": "string", "format": "uuid"})
-        } else {
-            json!({"type": "string"})
+fn path_parameters(contract: Contract, path: &str) -> impl Iterator<Item = Value> {
+    path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}')).map(move |name| {
+        let schema = match (name, contract) {
+            ("id", Contract::Casting) => json!({"type": "integer", "minimum": 1, "maximum": i32::MAX}),
+            ("id" | "session", _) => json!({"type": "string", "format": "uuid"}),
+            _ => json!({"type": "string"}),
         };
         json!({"name": name, "in": "path", "required": true, "schema": schema})
     })
@@ -132,37 +136,47 @@ fn list_parameters(list: List) -> Vec<Value> {
         List::Paged => all,
         List::Limited => all.split_off(1),
         List::Queried(listing) => {
-            all.extend([
-                query(
-                    "cursor".to_owned(),
-                    json!({"type": "string"}),
-                    "From `pagination.next_cursor`, in place of `page`.",
-                ),
-                query(
-                    "sort".to_owned(),
-                    json!({"type": "string", "examples": ["-name,+id"]}),
-                    "Fields, `-` descending.",
-                ),
-            ]);
-            if listing.search.is_some() {
-                all.push(query("q".to_owned(), json!({"type": "string"}), "Full text, tolerant of typing errors."));
-            }
-            for field in listing.fields {
-                let schema = match field.kind {
-                    FieldKind::Id | FieldKind::Link => json!({"type": "string", "format": "uuid"}),
-                    FieldKind::Text | FieldKind::LongText | FieldKind::Member => json!({"type": "string"}),
-                    FieldKind::Number | FieldKind::OptionalNumber => json!({"type": "number"}),
-                    FieldKind::Time => json!({"type": "string", "format": "date-time"}),
-                };
-                all.push(query(field.name.to_owned(), schema.clone(), "Equals."));
-                if field.kind.has_ranges() {
-                    all.push(query(format!("{}_gte", field.name), schema.clone(), "At least."));
-                    all.push(query(format!("{}_lte", field.name), schema, "At most."));
-                }
-            }
+            all.push(query(
+                "cursor".to_owned(),
+                json!({"type": "string"}),
+                "From `pagination.next_cursor`, in place of `page`.",
+            ));
+            all.extend(listing_parameters(listing));
+            all
+        }
+        List::WholeOrPaged(listing, most) => {
+            let text = format!("Without `page` and `limit`: all, up to {most}.");
+            all.iter_mut().filter_map(Value::as_object_mut).for_each(|parameter| {
+                parameter.insert("description".to_owned(), json!(text));
+            });
+            all.extend(listing_parameters(listing));
             all
         }
     }
+}
+
+/// The order, the search and the filters of a listing.
+fn listing_parameters(listing: &Listing) -> Vec<Value> {
+    let query = |name: String, schema: Value, text: &str| json!({"name": name, "in": "query", "schema": schema, "description": text});
+    let sort = json!({"type": "string", "examples": ["-name,+id"]});
+    let mut all = vec![query("sort".to_owned(), sort, "Fields, `-` descending.")];
+    if listing.search.is_some() {
+        all.push(query("q".to_owned(), json!({"type": "string"}), "Full text, tolerant of typing errors."));
+    }
+    for field in listing.fields {
+        let schema = match field.kind {
+            FieldKind::Id | FieldKind::Link => json!({"type": "string", "format": "uuid"}),
+            FieldKind::Text | FieldKind::LongText | FieldKind::Member => json!({"type": "string"}),
+            FieldKind::Number | FieldKind::OptionalNumber => json!({"type": "number"}),
+            FieldKind::Time => json!({"type": "string", "format": "date-time"}),
+        };
+        all.push(query(field.name.to_owned(), schema.clone(), "Equals."));
+        if field.kind.has_ranges() {
+            all.push(query(format!("{}_gte", field.name), schema.clone(), "At least."));
+            all.push(query(format!("{}_lte", field.name), schema, "At most."));
+        }
+    }
+    all
 }
 
 fn responses(shape: Shape, operation: &Operation) -> Value {
@@ -173,7 +187,7 @@ fn responses(shape: Shape, operation: &Operation) -> Value {
         (data, "application/json") => match shape {
             Shape::Envelope => envelope(data.as_ref(), doc.list),
             Shape::Response => response(data.as_ref(), !matches!(doc.list, List::No)),
-            Shape::Detail => plain(data.as_ref()),
+            Shape::Detail | Shape::Success => plain(data.as_ref()),
         },
         _ => json!({}),
     };
@@ -194,6 +208,7 @@ fn responses(shape: Shape, operation: &Operation) -> Value {
     match (operation.needs, shape) {
         (Needs::Nothing, _) => {}
         (Needs::AccountIfAny(_), _) => refuse("401", "A token that does not hold"),
+        (_, Shape::Success) => refuse("401", "No token, one that does not hold, or the right is missing"),
         (_, Shape::Envelope | Shape::Detail) => {
             refuse("401", "No token, or one that does not hold");
         }
@@ -202,7 +217,7 @@ fn responses(shape: Shape, operation: &Operation) -> Value {
             refuse("401", "The token has expired, or was ended");
         }
     }
-    if !matches!(operation.needs, Needs::Nothing | Needs::Account) {
+    if !matches!(operation.needs, Needs::Nothing | Needs::Account) && shape != Shape::Success {
         refuse("403", "The right is missing");
     }
     if operation.path.contains('{') && shape != Shape::Response {
@@ -246,6 +261,7 @@ const fn error_name(shape: Shape) -> &'static str {
         Shape::Envelope => "Error",
         Shape::Response => "ResponseError",
         Shape::Detail => "DetailError",
+        Shape::Success => "SuccessError",
     }
 }
 
@@ -269,6 +285,19 @@ fn detail_schema() -> Value {
         "type": "object",
         "properties": {"detail": {"type": "string"}},
         "additionalProperties": {"type": "array", "items": {"type": "string"}},
+    })
+}
+
+/// `success` is false.
+fn success_error_schema() -> Value {
+    json!({
+        "type": "object",
+        "required": ["success", "error", "message"],
+        "properties": {
+            "success": {"type": "boolean", "const": false},
+            "error": {"type": "integer"},
+            "message": {"type": "string"},
+        },
     })
 }
 

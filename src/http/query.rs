@@ -30,6 +30,23 @@ impl ListQuery {
         listing::parse(listing, &self.pairs).map_err(ApiError::from)
     }
 
+    /// Reads the parameters of a list that is given whole, its first `most` rows, where neither `page` nor `limit`
+    /// asks for a part of it. There is no walk by cursor.
+    ///
+    /// # Errors
+    /// As [`ListQuery::against`].
+    pub fn whole_or_paged(&self, listing: &'static Listing, most: u32) -> Result<ListRequest, ApiError> {
+        let names = |wanted: &[&str]| self.pairs.iter().any(|(name, _)| wanted.contains(&name.as_str()));
+        let mut request = self.against(listing)?;
+        if names(&["cursor"]) {
+            return Err(ApiError::field("cursor", "is unknown; this list takes page and limit"));
+        }
+        if !names(&["page", "limit"]) {
+            request.limit = most;
+        }
+        Ok(request)
+    }
+
     /// The same in the order of `sort`, where the client asks for none.
     #[must_use]
     pub fn in_order(mut self, sort: &str) -> Self {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use diesel::{Connection as _, RunQueryDsl as _, connection::SimpleConnection as _, sql_query};
 use playhouse::{
-    actors::files::{Arrival, FileStores, Files, FilesError, Reader, ReferredBy},
+    actors::files::{Arrival, FileStores, Files, FilesError, Reader, ReferredBy, Shown},
     cache::Cache,
     db::{Db, DbError},
     domain::{ids::UserId, media::StoredFile},
@@ -85,8 +85,15 @@ async fn a_stored_file_is_read_by_right_and_removed() {
     let file = house.upload(VTT).await.expect("a file");
     assert_eq!((file.size, file.mime_type.as_str()), (38, "text/vtt; charset=utf-8"));
     house.settles_at(1).await;
-    let stranger = Reader::Account(UserId::new());
-    assert!(house.files.open(file.id, Reader::Account(house.owner)).await.is_ok());
+    let looks = Shown { catalogue: true, casting: true };
+    let stranger = Reader::Account(UserId::new(), looks);
+    assert!(
+        house
+            .files
+            .open(file.id, Reader::Account(house.owner, Shown { catalogue: false, casting: false }))
+            .await
+            .is_ok()
+    );
     let open = house.files.open(file.id, Reader::Everything).await.expect("open");
     assert_eq!(open.file, file, "as it was answered, so it is read");
     assert!(matches!(house.files.open(file.id, stranger).await, Err(FilesError::Forbidden)));

@@ -10,7 +10,11 @@ use std::{
 
 use diesel::connection::SimpleConnection as _;
 use playhouse::{
-    db::queries::{api_keys, episodes, files, genres, me, seasons, series, streams, users},
+    db::queries::{
+        api_keys,
+        casting::{actors, movies},
+        episodes, files, genres, me, seasons, series, streams, users,
+    },
     domain::listing::Listing,
 };
 use reqwest::Method;
@@ -279,6 +283,18 @@ async fn the_description_names_every_parameter_of_every_list() {
         assert_eq!(*shown, json!({"type": "array", "items": {"$ref": "#/components/schemas/Item"}}), "{path}");
         described += 1;
     }
+    // Those of the casting contract have no cursor.
+    for (path, listing) in [("/casting/actors", &actors::LISTING), ("/casting/movies", &movies::LISTING)] {
+        let parameters = document["paths"][path]["get"]["parameters"].as_array().unwrap().iter();
+        let names: BTreeSet<_> = parameters.map(|parameter| parameter["name"].as_str().unwrap().to_owned()).collect();
+        let mut wanted: BTreeSet<String> = ["page", "limit", "sort"].map(str::to_owned).into();
+        for field in listing.fields {
+            let ranges = ["", "_gte", "_lte"].into_iter().take(if field.kind.has_ranges() { 3 } else { 1 });
+            wanted.extend(ranges.map(|end| format!("{}{end}", field.name)));
+        }
+        assert_eq!(names, wanted, "{path}");
+        described += 1;
+    }
     // A page of the provider's is asked for by its number alone.
     let parameters = &document["paths"]["/movies"]["get"]["parameters"];
     assert_eq!((&parameters[0]["name"], &parameters[1]), (&json!("page"), &Value::Null));
@@ -296,6 +312,7 @@ fn is_closed(answer: &Answer, message: &str) {
         Shape::Envelope => json!({"status": 503, "response": "Service Unavailable", "message": message}),
         Shape::Response => json!({"response": message}),
         Shape::Detail => json!({"detail": message}),
+        Shape::Success => json!({"success": false, "error": 503, "message": message}),
     };
     assert_eq!((answer.status, answer.json()), (503, wanted));
     assert!(answer.header("retry-after").is_some_and(|seconds| seconds.parse::<u32>().is_ok()));
@@ -329,9 +346,19 @@ async fn maintenance_closes_every_node_also_after_a_restart_but_not_the_way_out(
     let closed = async || second.get("/genres", &people.owner).await.status == 503;
     assert!(eventually(Duration::from_secs(2), closed).await, "the other node goes on");
     for node in [&first, &second, &third] {
-        for path in
-            ["/genres", "/users", "/stats", "/media/x", "/nowhere", "/", "/videos/all", "/v/x", "/request-count"]
-        {
+        for path in [
+            "/genres",
+            "/users",
+            "/stats",
+            "/media/x",
+            "/nowhere",
+            "/",
+            "/videos/all",
+            "/v/x",
+            "/request-count",
+            "/casting/actors",
+            "/casting/x",
+        ] {
             is_closed(&node.get(path, &people.owner).await, message);
         }
         is_closed(&node.post("/genres", &people.owner, json!({"name": "A"})).await, message);

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::support::{
     app::{Answer, App, Catalogue},
+    casting::{Agency, Cast},
     channels::{Shared, tiny},
     media::{mp4, png},
     people::{PASSWORD, People, Person},
@@ -35,24 +36,33 @@ enum Sent {
 }
 
 /// A method, a path, a body, and the statuses for nobody, the viewer whose things the path names,
-/// another viewer, an editor and the owner.
-type Row = (&'static str, &'static str, Sent, [u16; 5]);
+/// another viewer, an editor, the owner, and the three roles of the casting agency.
+type Row = (&'static str, &'static str, Sent, [u16; 8]);
 
-const CALLERS: [&str; 5] = ["nobody", "viewer", "other", "editor", "owner"];
+const CALLERS: [&str; 8] = ["nobody", "viewer", "other", "editor", "owner", "assistant", "director", "producer"];
+/// The column of the owner.
+const OWNERS: usize = 4;
 
-const ANYONE: [u16; 5] = [200; 5];
-const ACCOUNTS: [u16; 5] = [401, 200, 200, 200, 200];
-const ACCOUNTS_CREATE: [u16; 5] = [401, 201, 201, 201, 201];
-const EDITORS: [u16; 5] = [401, 403, 403, 200, 200];
-const EDITORS_CREATE: [u16; 5] = [401, 403, 403, 201, 201];
-const OWN: [u16; 5] = [401, 200, 403, 403, 200];
-const KEEPER: [u16; 5] = [401, 200, 404, 404, 404];
-const OWNER: [u16; 5] = [401, 403, 403, 403, 200];
+const ANYONE: [u16; 8] = [200; 8];
+const ACCOUNTS: [u16; 8] = [401, 200, 200, 200, 200, 200, 200, 200];
+const ACCOUNTS_CREATE: [u16; 8] = [401, 201, 201, 201, 201, 201, 201, 201];
+const VIEWERS: [u16; 8] = [401, 200, 200, 200, 200, 403, 403, 403];
+const VIEWERS_CREATE: [u16; 8] = [401, 201, 201, 201, 201, 403, 403, 403];
+const EDITORS: [u16; 8] = [401, 403, 403, 200, 200, 403, 403, 403];
+const EDITORS_CREATE: [u16; 8] = [401, 403, 403, 201, 201, 403, 403, 403];
+const OWN: [u16; 8] = [401, 200, 403, 403, 200, 403, 403, 403];
+const OWNER: [u16; 8] = [401, 403, 403, 403, 200, 403, 403, 403];
+const KEEPER: [u16; 8] = [401, 200, 404, 404, 404, 403, 403, 403];
 
 // The channels contract has an answer of its own for who sends no token.
-const SHARERS: [u16; 5] = [400, 200, 200, 200, 200];
-const UPLOADER: [u16; 5] = [400, 200, 403, 403, 403];
-const UPLOADER_OR_OWNER: [u16; 5] = [400, 200, 403, 403, 200];
+const SHARERS: [u16; 8] = [400, 200, 200, 200, 200, 403, 403, 403];
+const UPLOADER: [u16; 8] = [400, 200, 403, 403, 403, 403, 403, 403];
+const UPLOADER_OR_OWNER: [u16; 8] = [400, 200, 403, 403, 200, 403, 403, 403];
+
+// The casting contract knows no 403.
+const ASSISTANTS: [u16; 8] = [401, 401, 401, 401, 200, 200, 200, 200];
+const DIRECTORS: [u16; 8] = [401, 401, 401, 401, 200, 401, 200, 200];
+const PRODUCERS: [u16; 8] = [401, 401, 401, 401, 200, 401, 401, 200];
 
 use Sent::{File, Film, Json, Nothing, Picture};
 
@@ -62,7 +72,7 @@ const TABLE: &[Row] = &[
         "POST",
         "/users/registration",
         Json(r#"{"first_name":"A","last_name":"B","email":"<new>@example.org","password":"correct horse"}"#),
-        [201; 5],
+        [201; 8],
     ),
     ("POST", "/users/login", Json(r#"{"email":"<email>","password":"correct horse battery"}"#), ANYONE),
     ("POST", "/users/refresh", Json(r#"{"refresh_token":"<refresh>"}"#), ANYONE),
@@ -77,41 +87,46 @@ const TABLE: &[Row] = &[
     ("GET", "/keys/<key>", Nothing, OWN),
     ("DELETE", "/keys/<key>", Nothing, OWN),
     ("GET", "/me", Nothing, ACCOUNTS),
-    ("GET", "/me/continue-watching", Nothing, ACCOUNTS),
-    ("GET", "/me/history", Nothing, ACCOUNTS),
-    ("DELETE", "/me/history", Nothing, ACCOUNTS),
-    ("DELETE", "/me/history/<stream>", Nothing, [401, 200, 404, 404, 404]),
+    ("GET", "/me/continue-watching", Nothing, VIEWERS),
+    ("GET", "/me/history", Nothing, VIEWERS),
+    ("DELETE", "/me/history", Nothing, VIEWERS),
+    ("DELETE", "/me/history/<stream>", Nothing, [401, 200, 404, 404, 404, 403, 403, 403]),
     ("GET", "/users/<user>/streams", Nothing, OWN),
     ("GET", "/users/<user>/streams/episode", Nothing, OWN),
     ("POST", "/genres", Json(r#"{"name":"<new>"}"#), EDITORS_CREATE),
-    ("GET", "/genres", Nothing, ACCOUNTS),
-    ("GET", "/genres/<genre>", Nothing, ACCOUNTS),
+    ("GET", "/genres", Nothing, VIEWERS),
+    ("GET", "/genres/<genre>", Nothing, VIEWERS),
     ("PATCH", "/genres/<genre>", Json(r#"{"name":"<new>"}"#), EDITORS),
     ("DELETE", "/genres/<genre>", Nothing, EDITORS),
-    ("GET", "/genres/<genre>/series", Nothing, ACCOUNTS),
-    ("GET", "/genres/<genre>/series/seasons", Nothing, ACCOUNTS),
+    ("GET", "/genres/<genre>/series", Nothing, VIEWERS),
+    ("GET", "/genres/<genre>/series/seasons", Nothing, VIEWERS),
     ("POST", "/series", Json(r#"{"name":"<new>"}"#), EDITORS_CREATE),
-    ("GET", "/series", Nothing, ACCOUNTS),
-    ("GET", "/series/<series>", Nothing, ACCOUNTS),
+    ("GET", "/series", Nothing, VIEWERS),
+    ("GET", "/series/<series>", Nothing, VIEWERS),
     ("PATCH", "/series/<series>", Json(r#"{"name":"<new>"}"#), EDITORS),
     ("DELETE", "/series/<series>", Nothing, EDITORS),
-    ("GET", "/series/<series>/seasons", Nothing, ACCOUNTS),
-    ("GET", "/series/<series>/seasons/episodes", Nothing, ACCOUNTS),
+    ("GET", "/series/<series>/seasons", Nothing, VIEWERS),
+    ("GET", "/series/<series>/seasons/episodes", Nothing, VIEWERS),
     ("POST", "/seasons", Json(r#"{"name":"Two","series_id":"<series>"}"#), EDITORS_CREATE),
-    ("GET", "/seasons", Nothing, ACCOUNTS),
-    ("GET", "/seasons/<season>", Nothing, ACCOUNTS),
+    ("GET", "/seasons", Nothing, VIEWERS),
+    ("GET", "/seasons/<season>", Nothing, VIEWERS),
     ("PATCH", "/seasons/<season>", Json(r#"{"name":"<new>"}"#), EDITORS),
     ("DELETE", "/seasons/<season>", Nothing, EDITORS),
-    ("GET", "/seasons/<season>/episodes", Nothing, ACCOUNTS),
+    ("GET", "/seasons/<season>/episodes", Nothing, VIEWERS),
     ("POST", "/episodes", Json(r#"{"name":"Two","season_id":"<season>"}"#), EDITORS_CREATE),
-    ("GET", "/episodes", Nothing, ACCOUNTS),
-    ("GET", "/episodes/<episode>", Nothing, ACCOUNTS),
+    ("GET", "/episodes", Nothing, VIEWERS),
+    ("GET", "/episodes/<episode>", Nothing, VIEWERS),
     ("PATCH", "/episodes/<episode>", Json(r#"{"name":"<new>"}"#), EDITORS),
     ("DELETE", "/episodes/<episode>", Nothing, EDITORS),
-    ("GET", "/episodes/<episode>/streams", Nothing, ACCOUNTS),
-    ("POST", "/streams", Json(r#"{"episode_id":"<episode>"}"#), ACCOUNTS_CREATE),
-    ("POST", "/streams", Json(r#"{"episode_id":"<episode>","user_id":"<user>"}"#), [401, 201, 403, 403, 201]),
-    ("GET", "/streams", Nothing, ACCOUNTS),
+    ("GET", "/episodes/<episode>/streams", Nothing, VIEWERS),
+    ("POST", "/streams", Json(r#"{"episode_id":"<episode>"}"#), VIEWERS_CREATE),
+    (
+        "POST",
+        "/streams",
+        Json(r#"{"episode_id":"<episode>","user_id":"<user>"}"#),
+        [401, 201, 403, 403, 201, 403, 403, 403],
+    ),
+    ("GET", "/streams", Nothing, VIEWERS),
     ("GET", "/streams/<stream>", Nothing, OWN),
     ("PATCH", "/streams/<stream>", Json(r#"{"position_seconds":7}"#), OWN),
     ("DELETE", "/streams/<stream>", Nothing, OWN),
@@ -121,13 +136,13 @@ const TABLE: &[Row] = &[
     ("GET", "/streams/<stream>/episode/season/series", Nothing, OWN),
     ("GET", "/streams/<stream>/episode/season/series/genre", Nothing, OWN),
     ("POST", "/files", File, EDITORS_CREATE),
-    ("GET", "/files", Nothing, ACCOUNTS),
+    ("GET", "/files", Nothing, VIEWERS),
     ("GET", "/files/<file>", Nothing, EDITORS),
-    ("GET", "/files/<shown>", Nothing, ACCOUNTS),
+    ("GET", "/files/<shown>", Nothing, VIEWERS),
     ("DELETE", "/files/<file>", Nothing, EDITORS),
-    ("DELETE", "/files/<shown>", Nothing, [401, 403, 403, 400, 400]),
+    ("DELETE", "/files/<shown>", Nothing, [401, 403, 403, 400, 400, 403, 403, 403]),
     ("GET", "/media/<file>", Nothing, EDITORS),
-    ("GET", "/media/<shown>", Nothing, ACCOUNTS),
+    ("GET", "/media/<shown>", Nothing, VIEWERS),
     (
         "POST",
         "/sign_up",
@@ -140,22 +155,22 @@ const TABLE: &[Row] = &[
     ("POST", "/sign_in", Json(r#"{"username":"<channel name>","password":"correct horse battery"}"#), ANYONE),
     ("POST", "/password/forgot", Json(r#"{"email":"<email>"}"#), ANYONE),
     ("GET", "/password/reset", Nothing, ANYONE),
-    ("POST", "/password/reset", Json(r#"{"token":"<new>","password":"correct horse battery"}"#), [400; 5]),
+    ("POST", "/password/reset", Json(r#"{"token":"<new>","password":"correct horse battery"}"#), [400; 8]),
     ("POST", "/upload", Json(r#"{"title":"<new>","description":""}"#), SHARERS),
     ("POST", "/upload/v/<announced hash>", Film, UPLOADER),
-    ("POST", "/upload/v/<hash>", Film, [400, 409, 403, 403, 403]),
+    ("POST", "/upload/v/<hash>", Film, [400, 409, 403, 403, 403, 403, 403, 403]),
     ("GET", "/v/<hash>", Nothing, ANYONE),
-    ("GET", "/v/<announced hash>", Nothing, [404; 5]),
+    ("GET", "/v/<announced hash>", Nothing, [404; 8]),
     ("PATCH", "/v/<hash>", Json(r#"{"title":"<new>"}"#), UPLOADER),
-    ("PATCH", "/v/<announced hash>", Json(r#"{"title":"<new>"}"#), [400, 404, 404, 404, 404]),
+    ("PATCH", "/v/<announced hash>", Json(r#"{"title":"<new>"}"#), [400, 404, 404, 404, 404, 403, 403, 403]),
     ("DELETE", "/v/<hash>", Nothing, UPLOADER_OR_OWNER),
     ("DELETE", "/v/<announced hash>", Nothing, UPLOADER_OR_OWNER),
     ("PUT", "/v/<hash>/reaction", Json(r#"{"reaction":"like"}"#), SHARERS),
-    ("PUT", "/v/<announced hash>/reaction", Json(r#"{"reaction":"like"}"#), [400, 404, 404, 404, 404]),
+    ("PUT", "/v/<announced hash>/reaction", Json(r#"{"reaction":"like"}"#), [400, 404, 404, 404, 404, 403, 403, 403]),
     ("GET", "/video/d/<hash>", Nothing, ANYONE),
-    ("GET", "/video/d/<announced hash>", Nothing, [400; 5]),
+    ("GET", "/video/d/<announced hash>", Nothing, [400; 8]),
     ("GET", "/thumbnails/<hash>", Nothing, ANYONE),
-    ("GET", "/thumbnails/<announced hash>", Nothing, [404; 5]),
+    ("GET", "/thumbnails/<announced hash>", Nothing, [404; 8]),
     ("GET", "/videos/all", Nothing, ANYONE),
     ("GET", "/videos/channel/<channel name>", Nothing, ANYONE),
     ("GET", "/search/<kind>", Nothing, ANYONE),
@@ -163,24 +178,42 @@ const TABLE: &[Row] = &[
     ("GET", "/channel/picture/<channel name>", Nothing, ANYONE),
     ("PUT", "/channel/picture", Picture, SHARERS),
     ("DELETE", "/channel/<channel name>", Nothing, UPLOADER_OR_OWNER),
-    ("POST", "/v/<hash>/plays", Nothing, [201; 5]),
-    ("POST", "/v/<announced hash>/plays", Nothing, [404; 5]),
-    ("PATCH", "/v/<hash>/plays/<play session>", Json(BEAT), [404, 200, 404, 404, 404]),
+    ("POST", "/v/<hash>/plays", Nothing, [201; 8]),
+    ("POST", "/v/<announced hash>/plays", Nothing, [404; 8]),
+    ("PATCH", "/v/<hash>/plays/<play session>", Json(BEAT), [404, 200, 404, 404, 404, 404, 404, 404]),
     ("PATCH", "/v/<hash>/plays/<open session>", Json(BEAT), ANYONE),
-    ("PATCH", "/v/<announced hash>/plays/<play session>", Json(BEAT), [404; 5]),
+    ("PATCH", "/v/<announced hash>/plays/<play session>", Json(BEAT), [404; 8]),
     ("GET", "/play/<film ref>/file", Nothing, ANYONE),
     ("GET", "/play/<token ref>/file", Nothing, ANYONE),
-    ("GET", "/play/<file ref>/file", Nothing, [403; 5]),
+    ("GET", "/play/<file ref>/file", Nothing, [403; 8]),
     ("GET", "/play/<film ref>/poster.jpg", Nothing, ANYONE),
-    ("GET", "/play/<file ref>/poster.jpg", Nothing, [403; 5]),
-    ("POST", "/register", Json(r#"{"username":"<nick>","password":"correct horse"}"#), [201; 5]),
-    ("GET", "/collection", Nothing, ACCOUNTS),
-    ("POST", "/collection", Json(r#"{"title":"<new>","description":"","movies":[<movie>]}"#), ACCOUNTS_CREATE),
+    ("GET", "/play/<file ref>/poster.jpg", Nothing, [403; 8]),
+    ("GET", "/casting/actors", Nothing, ASSISTANTS),
+    ("POST", "/casting/actors", Json(r#"{"name":"<new>","age":23,"gender":"M","movies_id":[<movie>]}"#), DIRECTORS),
+    ("GET", "/casting/actors/<actor>", Nothing, ASSISTANTS),
+    ("PATCH", "/casting/actors/<actor>", Json(r#"{"name":"<new>"}"#), DIRECTORS),
+    ("DELETE", "/casting/actors/<actor>", Nothing, DIRECTORS),
+    ("GET", "/casting/movies", Nothing, ASSISTANTS),
+    (
+        "POST",
+        "/casting/movies",
+        Json(r#"{"title":"<new>","date_release":"20200330","actors_id":[<actor>],"file_id":"<cast file>"}"#),
+        PRODUCERS,
+    ),
+    ("GET", "/casting/movies/<movie>", Nothing, ASSISTANTS),
+    ("PATCH", "/casting/movies/<movie>", Json(r#"{"title":"<new>","actors_id":[<actor>]}"#), DIRECTORS),
+    ("DELETE", "/casting/movies/<movie>", Nothing, PRODUCERS),
+    ("GET", "/files/<cast file>", Nothing, [401, 403, 403, 200, 200, 200, 200, 200]),
+    ("DELETE", "/files/<cast file>", Nothing, [401, 403, 403, 400, 400, 403, 403, 403]),
+    ("GET", "/media/<cast file>", Nothing, [401, 403, 403, 200, 200, 200, 200, 200]),
+    ("POST", "/register", Json(r#"{"username":"<nick>","password":"correct horse"}"#), [201; 8]),
+    ("GET", "/collection", Nothing, VIEWERS),
+    ("POST", "/collection", Json(r#"{"title":"<new>","description":"","movies":[<listed movie>]}"#), VIEWERS_CREATE),
     ("GET", "/collection/<collection>", Nothing, KEEPER),
-    ("PUT", "/collection/<collection>", Json(r#"{"title":"<new>","movies":[<movie>]}"#), KEEPER),
+    ("PUT", "/collection/<collection>", Json(r#"{"title":"<new>","movies":[<listed movie>]}"#), KEEPER),
     ("DELETE", "/collection/<collection>", Nothing, KEEPER),
     // No provider is configured.
-    ("GET", "/movies", Nothing, [401, 503, 503, 503, 503]),
+    ("GET", "/movies", Nothing, [401, 503, 503, 503, 503, 503, 503, 503]),
     ("GET", "/request-count", Nothing, ACCOUNTS),
     ("POST", "/request-count/reset", Nothing, OWNER),
     ("GET", "/stats", Nothing, ACCOUNTS),
@@ -215,6 +248,8 @@ struct Things {
     shown: String,
     /// The viewer's channel; only where it is asked for: to make it takes a moment.
     shared: Option<Watched>,
+    /// The owner's movie; only where it is asked for, too.
+    cast: Option<Cast>,
 }
 
 /// A channel, and who watches it.
@@ -243,7 +278,7 @@ impl Things {
         let list = json!({"title": "Nights", "description": "", "movies": []});
         let made = app.post("/collection", &viewer, list).await.json();
         let collection = made["collection_uuid"].as_str().expect("an id").to_owned();
-        Self { viewer, catalogue, stream, collection, key, file, shown, shared: None }
+        Self { viewer, catalogue, stream, collection, key, file, shown, shared: None, cast: None }
     }
 
     async fn make_all(app: &App, owner: &Person) -> Self {
@@ -256,6 +291,7 @@ impl Things {
         let token = app.watch(&things.viewer, json!({"file_id": film})).await.token().to_owned();
         let text = |play: &Value| play["session"].as_str().expect("an id").to_owned();
         things.shared = Some(Watched { film: film.to_owned(), token, play: text(&play), open: text(&open), channel });
+        things.cast = Some(app.cast(owner).await);
         things
     }
 
@@ -263,10 +299,13 @@ impl Things {
     async fn make_for(app: &App, owner: &Person, (_, path, sent, _): &Row) -> Self {
         let named = |text: &str| ["hash>", "<channel name>", " ref>"].iter().any(|name| text.contains(name));
         if named(path) || matches!(sent, Json(body) if named(body)) {
-            Self::make_all(app, owner).await
-        } else {
-            Self::make(app, owner).await
+            return Self::make_all(app, owner).await;
         }
+        let mut things = Self::make(app, owner).await;
+        if path.contains("/casting/") || path.contains("<cast ") {
+            things.cast = Some(app.cast(owner).await);
+        }
+        things
     }
 
     fn fill(&self, text: &str) -> String {
@@ -281,6 +320,10 @@ impl Things {
             Some(Watched { film, token, play, open, .. }) => (film, token, play, open),
             None => (&none, &none, &none, &none),
         };
+        let (actor, movie, cast) = match &self.cast {
+            Some(Cast { actor, movie, file, .. }) => (actor.to_string(), movie.to_string(), file),
+            None => (none.clone(), none.clone(), &none),
+        };
         let names = [
             ("<user>", self.viewer.id.as_str()),
             ("<email>", &self.viewer.email),
@@ -291,7 +334,7 @@ impl Things {
             ("<episode>", episode),
             ("<stream>", &self.stream),
             ("<collection>", &self.collection),
-            ("<movie>", MOVIE),
+            ("<listed movie>", MOVIE),
             ("<key>", &self.key),
             ("<file>", &self.file),
             ("<shown>", &self.shown),
@@ -303,6 +346,9 @@ impl Things {
             ("<file ref>", &self.file),
             ("<play session>", play),
             ("<open session>", open),
+            ("<actor>", &actor),
+            ("<movie>", &movie),
+            ("<cast file>", cast),
             ("<kind>", "all"),
             ("<query>", "walk"),
             ("<nick>", &fresh[..20]),
@@ -368,11 +414,11 @@ async fn the_table_has_every_route_of_the_description_and_no_other() {
 }
 
 #[actix_web::test]
-async fn every_status_that_the_table_has_for_the_channels_contract_is_described() {
+async fn every_status_that_the_table_has_for_channels_and_casting_is_described() {
     let db = TestDb::create();
     let app = App::start(&db);
     let document = Answer::of(app.request(Method::GET, "/api-docs/openapi.json", None)).await.json();
-    let rows = TABLE.iter().filter(|(_, path, ..)| Shape::of(path) == Shape::Response);
+    let rows = TABLE.iter().filter(|(_, path, ..)| matches!(Shape::of(path), Shape::Response | Shape::Success));
     let mut compared = 0;
     for (method, path, _, statuses) in rows {
         let responses = &document["paths"][described_as(path)][method.to_lowercase()]["responses"];
@@ -381,7 +427,8 @@ async fn every_status_that_the_table_has_for_the_channels_contract_is_described(
             assert!(described["description"].is_string(), "{method} {path}: {status} is not described");
             if *status >= 400 {
                 let schema = &described["content"]["application/json"]["schema"]["$ref"];
-                assert_eq!(schema, "#/components/schemas/ResponseError", "{method} {path}: {status}");
+                let name = if path.starts_with("/casting") { "SuccessError" } else { "ResponseError" };
+                assert_eq!(schema, &format!("#/components/schemas/{name}"), "{method} {path}: {status}");
             }
             compared += 1;
         }
@@ -390,8 +437,16 @@ async fn every_status_that_the_table_has_for_the_channels_contract_is_described(
 }
 
 /// The caller of a column; signed in anew where the request ends that sign-in.
-async fn caller(app: &App, people: &People, things: &Things, (path, column): (&str, usize)) -> Option<Person> {
+async fn caller(
+    app: &App,
+    (people, agency): (&People, &Agency),
+    things: &Things,
+    (path, column): (&str, usize),
+) -> Option<Person> {
     let person = match CALLERS[column] {
+        "assistant" => &agency.assistant,
+        "director" => &agency.director,
+        "producer" => &agency.producer,
         "nobody" => return None,
         "viewer" => &things.viewer,
         "other" => &people.other,
@@ -415,6 +470,10 @@ const NO_RIGHT: &str = "Access denied. You do not have the right to do this.";
 fn message(what: &str, status: u16) -> (&'static str, &'static str) {
     match status {
         403 if what.contains("/play/") => ("Forbidden", "This link does not hold, or does not hold any more"),
+        400 if what.contains("<cast file>") => (
+            "Bad Request",
+            "The file cannot be deleted: it is referred to by a movie of the casting agency (as its file)",
+        ),
         400 => ("Bad Request", "The file cannot be deleted: it is referred to by an episode (as its file)"),
         401 => ("Unauthorized", "Access denied. No token provided."),
         403 => ("Forbidden", NO_RIGHT),
@@ -459,6 +518,7 @@ fn has_the_shape_of_its_status(answer: &Answer, what: &str) {
             assert_eq!((&answer.json()["response"], &said), (&json!(response), &json!(message)), "{what}");
         }
         Shape::Detail => assert_eq!(said, json!(detail(answer.status)), "{what}"),
+        Shape::Success => answer.refused(answer.status),
         Shape::Response => assert_eq!(said, json!(word(&answer.path, answer.status)), "{what}"),
     }
 }
@@ -478,6 +538,7 @@ async fn every_route_answers_every_kind_of_caller_as_the_table_says() {
     let app = App::start(&db);
     let people = app.people().await;
     let owner = &people.owner;
+    let agency = app.agency(owner).await;
     let standing = Things::make_all(&app, owner).await;
     for row in TABLE {
         let (method, path, _, expected) = row;
@@ -485,7 +546,7 @@ async fn every_route_answers_every_kind_of_caller_as_the_table_says() {
             let what = format!("{method} {path} by {}", CALLERS[column]);
             let fresh = if *method == "GET" { None } else { Some(Things::make_for(&app, owner, row).await) };
             let things = fresh.as_ref().unwrap_or(&standing);
-            let caller = caller(&app, &people, things, (path, column)).await;
+            let caller = caller(&app, (&people, &agency), things, (path, column)).await;
             // Items can be looked at before and after; `/users/<user>` and the like are such. A video that
             // is only announced is shown to nobody; a play has no GET, and a history is no item.
             let no_item =

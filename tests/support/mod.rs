@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary takes what it needs")]
 
 pub mod app;
+pub mod casting;
 pub mod channels;
 pub mod issuer;
 pub mod load;

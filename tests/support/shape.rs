@@ -15,6 +15,8 @@ pub enum Shape {
     Response,
     /// Plain objects, with `{detail}` or the wrong fields where it refuses.
     Detail,
+    /// `{success}`, with `{success, error, message}` where it refuses.
+    Success,
 }
 
 /// What is not here is in the envelope, also where nothing is.
@@ -31,6 +33,7 @@ impl Shape {
         match segments[..] {
             ["v", hash, "plays", ..] if !hash.is_empty() => Self::Envelope,
             [first, ..] if RESPONSES.contains(&first) => Self::Response,
+            ["casting", ..] => Self::Success,
             [first, ..] if DETAILS.contains(&first) => Self::Detail,
             _ => Self::Envelope,
         }
@@ -72,6 +75,12 @@ impl Answer {
                     None => json,
                 }
             }
+            Shape::Success => {
+                let json = self.casting(self.status);
+                assert_eq!(json["error"], self.status, "{}: {json}", self.path);
+                assert_eq!(json.as_object().expect("an object").len(), 3, "{}: {json}", self.path);
+                json["message"].clone()
+            }
             Shape::Envelope => {
                 let json = self.json();
                 assert_eq!(json["status"], self.status, "{}: {json}", self.path);
@@ -102,6 +111,7 @@ impl Answer {
                 let fields = json.as_object().expect("an object").iter().filter(|(_, messages)| messages.is_array());
                 fields.map(|(field, _)| field.clone()).collect()
             }
+            Shape::Success => panic!("{}: the casting contract names no field", self.path),
             Shape::Response => {
                 let said = self.response(400);
                 let one = said.as_object().filter(|words| words.len() == 1).and_then(|words| words.iter().next());
@@ -114,8 +124,12 @@ impl Answer {
     /// A 400 because `field` is not there.
     #[track_caller]
     pub fn misses(&self, field: &str) {
+        if self.shape() == Shape::Success {
+            return self.refused(400);
+        }
         assert_eq!(self.wrong_fields(), [field], "{}: {}", self.path, String::from_utf8_lossy(&self.bytes));
         match self.shape() {
+            Shape::Success => {}
             Shape::Envelope => assert_eq!(self.json()["errors"], json!([{"field": field, "message": "is required"}])),
             Shape::Detail => assert_eq!(self.json(), json!({field: ["is required"]})),
             Shape::Response => {

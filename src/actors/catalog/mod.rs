@@ -12,7 +12,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 pub use constraints::{CatalogError, WrongReference, refused};
 use diesel::PgConnection;
 pub use nests::{GENRE_SEASONS, GENRE_SERIES, Nest, SEASON_EPISODES, SERIES_EPISODES, SERIES_SEASONS};
-pub use resource::Resource;
+pub use resource::{Listed, Resource};
 use uuid::Uuid;
 
 use super::write::write;
@@ -88,7 +88,7 @@ impl Catalog {
     ///
     /// # Errors
     /// [`CatalogError::NotFound`] where the parent is not there; the store's.
-    pub async fn list<R: Resource>(&self, list: ListOf<R>) -> Result<ShapedPage, CatalogError> {
+    pub async fn list<R: Listed>(&self, list: ListOf<R>) -> Result<ShapedPage, CatalogError> {
         let ListOf { request, nest, shape } = list;
         let within = nest.map_or_else(String::new, |nest| format!("{}={}", nest.name(), nest.id()));
         let key = format!(
@@ -111,7 +111,7 @@ impl Catalog {
         ShapedPage::unpack(packed?).ok_or(CatalogError::Cached)
     }
 
-    async fn load_page<R: Resource>(
+    async fn load_page<R: Listed>(
         &self,
         request: ListRequest,
         nest: Option<Nest>,

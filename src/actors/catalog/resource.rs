@@ -19,21 +19,26 @@ use crate::{
     },
 };
 
-/// A resource of the catalogue.
-pub trait Resource: From<Self::Row> + Send + Sized + 'static {
-    /// Its id.
-    type Id: Into<Uuid> + Copy + Send + 'static;
+/// Something that is listed in pages.
+pub trait Listed: From<Self::Row> + Send + Sized + 'static {
     /// Its row.
     type Row: QueryableByName<Pg> + Send + 'static;
-    /// What makes one.
-    type New: Send + 'static;
-    /// What changes one.
-    type Change: Send + 'static;
 
     /// What may be asked of a list of them.
     const LISTING: &'static Listing;
     /// Its place among what answers depend on.
     const KIND: Kind;
+}
+
+/// A resource of the catalogue.
+pub trait Resource: Listed {
+    /// Its id.
+    type Id: Into<Uuid> + Copy + Send + 'static;
+    /// What makes one.
+    type New: Send + 'static;
+    /// What changes one.
+    type Change: Send + 'static;
+
     /// Kinds whose rows go along when one is removed, or that show it.
     const AFFECTED_BY_REMOVAL: &'static [Kind];
 
@@ -77,14 +82,18 @@ pub trait Resource: From<Self::Row> + Send + Sized + 'static {
 
 macro_rules! resources {
     ($($name:ident: $id:ty, $row:ty, $new:ty, $change:ty, $queries:ident, $kind:ident, [$($affected:ident),*];)+) => {$(
-        impl Resource for $name {
-            type Id = $id;
+        impl Listed for $name {
             type Row = $row;
-            type New = $new;
-            type Change = $change;
 
             const LISTING: &'static Listing = &$queries::LISTING;
             const KIND: Kind = Kind::$kind;
+        }
+
+        impl Resource for $name {
+            type Id = $id;
+            type New = $new;
+            type Change = $change;
+
             const AFFECTED_BY_REMOVAL: &'static [Kind] = &[$(Kind::$affected),*];
 
             fn insert(conn: &mut PgConnection, new: &Self::New) -> QueryResult<Uuid> {

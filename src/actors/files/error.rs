@@ -21,6 +21,8 @@ pub enum ReferredBy {
     ChannelPicture,
     /// As the poster of a film.
     Poster,
+    /// As the film of a movie of the casting agency.
+    CastMovie,
 }
 
 impl ReferredBy {
@@ -36,6 +38,7 @@ impl ReferredBy {
             Self::Thumbnail => "a channel's video (as its thumbnail)",
             Self::ChannelPicture => "a channel (as its picture)",
             Self::Poster => "a film (as its poster)",
+            Self::CastMovie => "a movie of the casting agency (as its file)",
         }
     }
 
@@ -49,6 +52,7 @@ impl ReferredBy {
             "videos_thumbnail_id_fkey" => Some(Self::Thumbnail),
             "channels_picture_id_fkey" => Some(Self::ChannelPicture),
             "posters_poster_id_fkey" => Some(Self::Poster),
+            "casting_movies_file_id_fkey" => Some(Self::CastMovie),
             _ => None,
         }
     }

@@ -15,9 +15,11 @@ use foldhash::fast::RandomState;
 use moka::sync::Cache as Held;
 
 use crate::{
+    actors::auth::Caller,
     cache::{Cache, Kind, Scope, Stamp},
     db::{Db, DbError, listing::ListQuery, queries::files, rows::file::FileRow},
     domain::{
+        access::Permission,
         ids::{FileId, UserId},
         listing::{ListRequest, Page},
         media::StoredFile,
@@ -32,7 +34,7 @@ pub use self::{
     intake::{Arrival, Examined, Made, NotKept, Stop},
     removal::{RemoveFiles, remove_later},
 };
-pub use crate::db::queries::files::LISTING;
+pub use crate::db::queries::files::{LISTING, Shown};
 
 /// Files that are held open; each takes a descriptor.
 const OPEN_FILES: u64 = 256;
@@ -45,8 +47,30 @@ const OPEN_TIME: Duration = Duration::from_secs(2);
 pub enum Reader {
     /// Sees every file (editors and owners).
     Everything,
-    /// Sees what the catalogue refers to, and their own.
-    Account(UserId),
+    /// Sees what is shown there, and their own.
+    Account(UserId, Shown),
+}
+
+impl Reader {
+    /// The caller, by what they may do now.
+    #[must_use]
+    pub fn of(caller: &Caller) -> Self {
+        if caller.may(Permission::UploadFiles) {
+            return Self::Everything;
+        }
+        let (catalogue, casting) = (caller.may(Permission::ViewCatalogue), caller.may(Permission::ViewMovies));
+        Self::Account(caller.user_id, Shown { catalogue, casting })
+    }
+
+    /// Whether a file of this owner, that is shown there, is open to the reader.
+    fn sees(self, owner: Option<UserId>, shown: Shown) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Account(id, looks) => {
+                owner == Some(id) || (looks.catalogue && shown.catalogue) || (looks.casting && shown.casting)
+            }
+        }
+    }
 }
 
 /// A file that may be read.
@@ -56,15 +80,12 @@ pub struct OpenFile {
     pub file: StoredFile,
     /// Its bytes.
     pub bytes: FileBytes,
-    referred: bool,
+    shown: Shown,
 }
 
 impl OpenFile {
     fn is_open_to(&self, reader: Reader) -> bool {
-        match reader {
-            Reader::Everything => true,
-            Reader::Account(id) => self.referred || self.file.owner_id == Some(id),
-        }
+        reader.sees(self.file.owner_id, self.shown)
     }
 }
 
@@ -79,12 +100,13 @@ pub struct FileStores {
 }
 
 /// What the right to read `id` depends on: the file, and all that may refer to it.
-const fn scopes(id: FileId) -> [Scope; 4] {
+const fn scopes(id: FileId) -> [Scope; 5] {
     [
         Scope::Row(Kind::Files, id.uuid()),
         Scope::List(Kind::Series),
         Scope::List(Kind::Episodes),
         Scope::List(Kind::Videos),
+        Scope::List(Kind::Casting),
     ]
 }
 
@@ -148,7 +170,7 @@ impl Files {
         {
             return Ok(open);
         }
-        let (row, referred) = self.look_up(id).await?;
+        let (row, shown) = self.look_up(id).await?;
         let bytes = match self.store.read(id).await {
             Ok(bytes) if u64::try_from(row.size).is_ok_and(|size| size == bytes.len()) => bytes,
             // Removed in between, or lost: then it is our fault.
@@ -158,7 +180,7 @@ impl Files {
             }
             Err(other) => return Err(other.into()),
         };
-        let open = Arc::new(OpenFile { file: row.into(), bytes, referred });
+        let open = Arc::new(OpenFile { file: row.into(), bytes, shown });
         if !open.is_open_to(reader) {
             return Err(FilesError::Forbidden);
         }
@@ -177,10 +199,10 @@ impl Files {
         });
     }
 
-    async fn look_up(&self, id: FileId) -> Result<(FileRow, bool), FilesError> {
+    async fn look_up(&self, id: FileId) -> Result<(FileRow, Shown), FilesError> {
         self.db
             .run(move |conn| -> Result<_, DbError> {
-                Ok((files::find(conn, id.uuid())?, files::is_referenced(conn, id.uuid())?))
+                Ok((files::find(conn, id.uuid())?, files::shown(conn, id.uuid())?))
             })
             .await
             .map_err(not_found)
@@ -191,12 +213,9 @@ impl Files {
     /// # Errors
     /// [`FilesError::NotFound`], [`FilesError::Forbidden`], the database's.
     pub async fn one(&self, reader: Reader, id: FileId) -> Result<StoredFile, FilesError> {
-        let (row, referred) = self.look_up(id).await?;
+        let (row, shown) = self.look_up(id).await?;
         let file = StoredFile::from(row);
-        match reader {
-            Reader::Account(account) if !referred && file.owner_id != Some(account) => Err(FilesError::Forbidden),
-            Reader::Account(_) | Reader::Everything => Ok(file),
-        }
+        if reader.sees(file.owner_id, shown) { Ok(file) } else { Err(FilesError::Forbidden) }
     }
 
     /// The files that `reader` may see.
@@ -206,7 +225,7 @@ impl Files {
     pub async fn list(&self, reader: Reader, request: ListRequest) -> Result<Page<StoredFile>, FilesError> {
         let narrow = match reader {
             Reader::Everything => Vec::new(),
-            Reader::Account(id) => vec![files::seen_by(id.uuid())],
+            Reader::Account(id, looks) => vec![files::seen_by(id.uuid(), looks)],
         };
         let query = ListQuery { listing: &files::LISTING, request, narrow, parent: None };
         self.db

@@ -10,7 +10,7 @@ use crate::{
     db::{
         listing::Narrow,
         rows::file::FileRow,
-        schema::{channels, episodes, files, posters, series, users, videos},
+        schema::{casting_movies, channels, episodes, files, posters, series, users, videos},
     },
     domain::listing::{Field, FieldKind, Listing},
 };
@@ -36,17 +36,39 @@ pub static LISTING: Listing = Listing {
     search: Some("t.original_name"),
 };
 
-/// The files that an account without further rights is shown: its own, and what the catalogue
-/// refers to. (What channels refer to it may read, but their lists are elsewhere.)
-#[must_use]
-pub const fn seen_by(account: Uuid) -> Narrow {
-    Narrow {
-        condition: "(t.owner_id = {} OR EXISTS (SELECT 1 FROM series s WHERE s.image_id = t.id) \
+/// Where a file is shown; or, of a reader, where they look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shown {
+    /// In the catalogue, or a channel.
+    pub catalogue: bool,
+    /// In the casting agency.
+    pub casting: bool,
+}
+
+macro_rules! seen {
+    ($($more:literal),*) => {
+        concat!(
+            "(t.owner_id = {} OR EXISTS (SELECT 1 FROM series s WHERE s.image_id = t.id) \
             OR EXISTS (SELECT 1 FROM series s WHERE s.trailer_id = t.id) \
             OR EXISTS (SELECT 1 FROM episodes e WHERE e.file_id = t.id) \
-            OR EXISTS (SELECT 1 FROM episodes e WHERE e.image_id = t.id))",
-        id: account,
-    }
+            OR EXISTS (SELECT 1 FROM episodes e WHERE e.image_id = t.id)",
+            $($more,)*
+            ")"
+        )
+    };
+}
+
+/// The files that an account without further rights is shown: its own, and what the catalogue refers to, and the
+/// casting agency for those who look there. (What channels refer to it may read, but their lists are elsewhere.)
+/// Only for those who look into the catalogue.
+#[must_use]
+pub const fn seen_by(account: Uuid, looks: Shown) -> Narrow {
+    let condition = if looks.casting {
+        seen!(" OR EXISTS (SELECT 1 FROM casting_movies m WHERE m.file_id = t.id)")
+    } else {
+        seen!()
+    };
+    Narrow { condition, id: account }
 }
 
 /// Adds a row and gives it as stored.
@@ -96,7 +118,7 @@ pub fn find(conn: &mut PgConnection, id: Uuid) -> QueryResult<FileRow> {
 /// A row that is referred to stays: one of the constraints
 /// `series_trailer_id_fkey`, `series_image_id_fkey`, `episodes_image_id_fkey`,
 /// `episodes_file_id_fkey`, `videos_file_id_fkey`, `videos_thumbnail_id_fkey`, `channels_picture_id_fkey`,
-/// `posters_poster_id_fkey` is violated.
+/// `posters_poster_id_fkey`, `casting_movies_file_id_fkey` is violated.
 ///
 /// # Errors
 /// `NotFound`, a constraint, or the database's.
@@ -136,6 +158,7 @@ pub fn delete_unreferenced(conn: &mut PgConnection, ids: &[Uuid]) -> QueryResult
         .filter(not(exists(videos::table.filter(videos::thumbnail_id.eq(files::id.nullable())))))
         .filter(not(exists(channels::table.filter(channels::picture_id.eq(files::id.nullable())))))
         .filter(not(exists(posters::table.filter(posters::poster_id.eq(files::id)))))
+        .filter(not(exists(casting_movies::table.filter(casting_movies::file_id.eq(files::id.nullable())))))
         .order(files::id)
         .select(files::id)
         .for_update();
@@ -146,23 +169,22 @@ pub fn delete_unreferenced(conn: &mut PgConnection, ids: &[Uuid]) -> QueryResult
     Ok(Deleted { stay, posters })
 }
 
-/// Whether the catalogue or a channel refers to the file: then every reader may have it. (A poster goes out
-/// with its film, by the links of that.)
+/// Where the file is shown: who may look there may have it. (A poster goes out with its film, by the links of that.)
 ///
 /// # Errors
 /// The database's.
-pub fn is_referenced(conn: &mut PgConnection, id: Uuid) -> QueryResult<bool> {
-    // One statement, seven index look-ups.
-    select(
-        exists(series::table.filter(series::trailer_id.eq(id)))
-            .or(exists(series::table.filter(series::image_id.eq(id))))
-            .or(exists(episodes::table.filter(episodes::image_id.eq(id))))
-            .or(exists(episodes::table.filter(episodes::file_id.eq(id))))
-            .or(exists(videos::table.filter(videos::file_id.eq(id))))
-            .or(exists(videos::table.filter(videos::thumbnail_id.eq(id))))
-            .or(exists(channels::table.filter(channels::picture_id.eq(id)))),
-    )
-    .get_result(conn)
+pub fn shown(conn: &mut PgConnection, id: Uuid) -> QueryResult<Shown> {
+    // One statement, eight index look-ups.
+    let in_catalogue = exists(series::table.filter(series::trailer_id.eq(id)))
+        .or(exists(series::table.filter(series::image_id.eq(id))))
+        .or(exists(episodes::table.filter(episodes::image_id.eq(id))))
+        .or(exists(episodes::table.filter(episodes::file_id.eq(id))))
+        .or(exists(videos::table.filter(videos::file_id.eq(id))))
+        .or(exists(videos::table.filter(videos::thumbnail_id.eq(id))))
+        .or(exists(channels::table.filter(channels::picture_id.eq(id))));
+    let in_casting = exists(casting_movies::table.filter(casting_movies::file_id.eq(id)));
+    let (catalogue, casting) = select((in_catalogue, in_casting)).get_result(conn)?;
+    Ok(Shown { catalogue, casting })
 }
 
 /// Those of `ids` that have rows, once every insertion and deletion that is under way has ended.

@@ -2,6 +2,7 @@
 //! transaction where they need one around several; a function here that needs one opens it.
 
 pub mod api_keys;
+pub mod casting;
 pub mod channels;
 pub mod collections;
 pub mod episodes;

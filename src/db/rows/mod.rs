@@ -1,6 +1,7 @@
 //! Rows as Diesel reads them. Never serialised: each turns into a domain type.
 
 pub mod api_key;
+pub mod casting;
 mod catalog;
 pub mod channel;
 pub mod collection;

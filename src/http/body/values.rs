@@ -1,5 +1,7 @@
 //! The values that fields of a body can have, and their schemas.
 
+use std::collections::BTreeSet;
+
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
@@ -10,7 +12,7 @@ use crate::domain::{
     catalog::{Ordinal, Rating, Seconds},
     ids::{EpisodeId, FileId, GenreId, ProviderMovieId, SeasonId, SeriesId, UserId},
     playback::{PlayState, Rate},
-    text::{Description, Email, GenreNames, LongTitle, MiddleName, Name, NewPassword, Title, Username},
+    text::{ActorName, Description, Email, GenreNames, LongTitle, MiddleName, Name, NewPassword, Title, Username},
 };
 
 /// Most elements of an array in a body.
@@ -40,6 +42,7 @@ text_values! {
     Title {};
     LongTitle {};
     GenreNames {};
+    ActorName {};
     Description {};
     Email { "format": "email" };
     Username { "pattern": "^[A-Za-z0-9_.-]+$" };
@@ -217,6 +220,22 @@ impl<T: FieldValue + PartialEq> FieldValue for Vec<T> {
     }
 }
 
+/// An array that is taken as a set: what is there twice counts once.
+impl<T: FieldValue + Ord> FieldValue for BTreeSet<T> {
+    fn parse(value: &Value) -> Result<Self, String> {
+        let values = value.as_array().ok_or_else(|| "must be an array".to_owned())?;
+        if values.len() > LONGEST_ARRAY {
+            return Err(format!("must have {LONGEST_ARRAY} elements at most"));
+        }
+        let parsed = values.iter().enumerate();
+        parsed.map(|(at, value)| T::parse(value).map_err(|message| format!("[{at}] {message}"))).collect()
+    }
+
+    fn schema() -> Value {
+        json!({"type": "array", "items": T::schema(), "maxItems": LONGEST_ARRAY})
+    }
+}
+
 /// A value somewhere below `Option`s.
 pub trait Described {
     /// Its schema.
@@ -239,6 +258,7 @@ described!(
     Title,
     LongTitle,
     GenreNames,
+    ActorName,
     Description,
     Email,
     Username,
@@ -272,5 +292,11 @@ impl<T: Described> Described for Option<T> {
 impl<T: Described> Described for Vec<T> {
     fn described() -> Value {
         json!({"type": "array", "items": T::described(), "maxItems": LONGEST_ARRAY, "uniqueItems": true})
+    }
+}
+
+impl<T: Described> Described for BTreeSet<T> {
+    fn described() -> Value {
+        json!({"type": "array", "items": T::described(), "maxItems": LONGEST_ARRAY})
     }
 }

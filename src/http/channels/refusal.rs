@@ -49,8 +49,8 @@ fn words(error: &ApiError) -> (StatusCode, Value) {
 
 /// A missing field before a wrong one, and a wrong one before one whose value another has.
 fn field(errors: &[FieldError]) -> Value {
-    let first = |rule: Rule| errors.iter().find(|error| error.rule == rule).map(|error| &error.field);
-    match (first(Rule::Present), first(Rule::Valid), first(Rule::Unique)) {
+    let first = |rules: &[Rule]| errors.iter().find(|error| rules.contains(&error.rule)).map(|error| &error.field);
+    match (first(&[Rule::Present]), first(&[Rule::Valid, Rule::Possible]), first(&[Rule::Unique])) {
         (Some(missing), _, _) => json!({"missing-key": missing}),
         (None, Some(wrong), _) => json!({"invalid-field": wrong}),
         (None, None, taken) => json!(taken.map_or("", String::as_str)),

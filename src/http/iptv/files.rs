@@ -7,11 +7,11 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::{dto::FileDto, resources::fresh_page};
 use crate::{
-    actors::files::{Arrival, LISTING},
+    actors::files::{Arrival, LISTING, Reader},
     domain::{ids::FileId, media::StoredFile},
     http::{
         State,
-        access::{Allowed, UploadFiles, ViewCatalogue},
+        access::{Allowed, AllowedEither, UploadFiles, ViewCatalogue, ViewMovies},
         body::Id,
         envelope,
         error::ApiError,
@@ -49,12 +49,12 @@ async fn create(allowed: Allowed<UploadFiles>, state: State, request: HttpReques
 
 async fn list(allowed: Allowed<ViewCatalogue>, state: State, query: ListQuery) -> Answer {
     let request = query.against(&LISTING)?;
-    let page = state.files.list(allowed.reader(), request.clone()).await?;
+    let page = state.files.list(Reader::of(&allowed.caller), request.clone()).await?;
     Ok(fresh_page::<StoredFile, FileDto>(&query, &request, page, "Files fetched successfully"))
 }
 
-async fn read(allowed: Allowed<ViewCatalogue>, state: State, Id(id): Id<FileId>) -> Answer {
-    let file = state.files.one(allowed.reader(), id).await?;
+async fn read(allowed: AllowedEither<ViewCatalogue, ViewMovies>, state: State, Id(id): Id<FileId>) -> Answer {
+    let file = state.files.one(Reader::of(&allowed.caller), id).await?;
     Ok(envelope::ok("File fetched successfully", FileDto::from(&file)))
 }
 

@@ -8,8 +8,8 @@ use uuid::Uuid;
 use super::dto::{EpisodeDto, GenreDto, SeasonDto, SeriesDto};
 use crate::{
     actors::catalog::{
-        CatalogError, GENRE_SEASONS, GENRE_SERIES, ListOf, Nest, Resource, SEASON_EPISODES, SERIES_EPISODES,
-        SERIES_SEASONS, Shape, ShapedPage,
+        CatalogError, GENRE_SEASONS, GENRE_SERIES, ListOf, Listed as _, Nest, Resource, SEASON_EPISODES,
+        SERIES_EPISODES, SERIES_SEASONS, Shape, ShapedPage,
     },
     domain::{
         catalog::{Episode, Genre, Season, Series},

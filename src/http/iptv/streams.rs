@@ -10,7 +10,7 @@ use super::{
 use crate::{
     actors::{
         auth::PlaybackGrant,
-        catalog::{CatalogError, Resource as _},
+        catalog::{CatalogError, Listed as _},
         playback::{
             LISTING, Opened,
             ways::{self, Way},

@@ -25,6 +25,8 @@ pub(super) enum List {
     No,
     /// Many, by the parameters of a listing.
     Queried(&'static Listing),
+    /// Many, by the parameters of a listing but a cursor; where no page is asked for, up to so many.
+    WholeOrPaged(&'static Listing, u32),
     /// Many, by page and limit alone.
     Paged,
     /// Many, by limit alone: there is one page.
@@ -123,6 +125,14 @@ impl Doc {
     #[must_use]
     pub const fn lists(mut self, listing: &'static Listing) -> Self {
         self.list = List::Queried(listing);
+        self
+    }
+
+    /// Answers with a page of what it gives, by the parameters of `listing`; where no page is asked for, with up to
+    /// `most`.
+    #[must_use]
+    pub const fn lists_whole(mut self, listing: &'static Listing, most: u32) -> Self {
+        self.list = List::WholeOrPaged(listing, most);
         self
     }
 

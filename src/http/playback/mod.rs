@@ -11,7 +11,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::{
     State,
-    access::{Allowed, ViewCatalogue},
+    access::{AllowedEither, ViewCatalogue, ViewMovies},
     body::Id,
     contract::Contract,
     error::ApiError,
@@ -19,7 +19,7 @@ use super::{
     openapi::doc,
     routes::Routes,
 };
-use crate::domain::ids::FileId;
+use crate::{actors::files::Reader, domain::ids::FileId};
 
 /// The operations of this contract.
 #[must_use]
@@ -34,11 +34,11 @@ pub fn routes() -> Routes {
 }
 
 async fn bytes(
-    allowed: Allowed<ViewCatalogue>,
+    allowed: AllowedEither<ViewCatalogue, ViewMovies>,
     state: State,
     request: HttpRequest,
     Id(id): Id<FileId>,
 ) -> Result<HttpResponse, ApiError> {
-    let open = state.files.open(id, allowed.reader()).await?;
+    let open = state.files.open(id, Reader::of(&allowed.caller)).await?;
     media::serve(&state, &open, CachePolicy::Private, &request)
 }

@@ -96,15 +96,17 @@ async fn a_body_of_another_type_is_415_on_every_route() {
     for (method, path, _) in house.json_routes().await {
         let body = house.good_body(&method, &path).to_string();
         let ask = || house.app.request(method.clone(), &path, Some(&house.owner)).body(body.clone());
+        // What is not said to be JSON is, to the casting contract, none.
+        let status = if path.starts_with("/casting") { 400 } else { 415 };
         for kind in types {
             let value = reqwest::header::HeaderValue::from_bytes(kind).expect("a header");
             let what = format!("{method} {path} {}", String::from_utf8_lossy(kind));
             let answer = Answer::of(ask().header("content-type", value)).await;
             clear(&answer, &what);
-            assert_eq!(answer.status, 415, "{what}");
+            assert_eq!(answer.status, status, "{what}");
         }
         let answer = Answer::of(ask()).await;
-        assert_eq!(answer.status, 415, "{method} {path} without a type");
+        assert_eq!(answer.status, status, "{method} {path} without a type");
     }
     assert_eq!(digest(&house.db), before);
     for kind in

@@ -55,6 +55,8 @@ async fn paths_that_climb_or_are_no_text_are_4xx() {
         "/thumbnails",
         "/channel/picture",
         "/search",
+        "/casting/actors",
+        "/casting/movies",
     ];
     for root in roots {
         for end in ENDS {
@@ -100,7 +102,13 @@ async fn paths_that_climb_or_are_no_text_are_4xx() {
         assert!(!raw.head.contains("x-injected"), "{what}: {}", raw.head);
     }
     // The same where a GET is not what is asked for.
-    for (method, root) in [("DELETE", "/v"), ("DELETE", "/channel"), ("POST", "/upload/v"), ("DELETE", "/users")] {
+    for (method, root) in [
+        ("DELETE", "/v"),
+        ("DELETE", "/channel"),
+        ("POST", "/upload/v"),
+        ("DELETE", "/users"),
+        ("DELETE", "/casting/actors"),
+    ] {
         for end in ENDS {
             let what = format!("{method} {root}{end}");
             let raw = house.asks(method, format!("{root}{end}")).await;

@@ -98,7 +98,11 @@ async fn wrong_query_parameters_are_named_on_every_list() {
     ])
     .collect();
     for (path, _) in house.lists().await {
+        let shape = Shape::of(&path);
         for (query, field) in &fixed {
+            if shape == Shape::Success && query == "id=1" {
+                continue;
+            }
             let raw = house.target(format!("{path}?{query}")).await;
             let shown: String = query.chars().take(60).collect();
             names(&raw.answer(), field, &format!("{path}?{shown}"));
@@ -108,10 +112,14 @@ async fn wrong_query_parameters_are_named_on_every_list() {
             names(&raw.answer(), "cursor", &path);
         }
         let all = house.target(format!("{path}?page=0&limit=0&sort=x&nope=1&id=x")).await;
-        let named = match Shape::of(&path) {
+        if shape == Shape::Success {
+            all.answer().refused(400);
+            continue;
+        }
+        let named = match shape {
             Shape::Envelope => &["page", "limit", "sort", "nope", "id"][..],
             Shape::Response => &["page"],
-            Shape::Detail => &["id", "limit", "nope", "page", "sort"],
+            Shape::Detail | Shape::Success => &["id", "limit", "nope", "page", "sort"],
         };
         assert_eq!(all.answer().wrong_fields(), named, "{path}: all at once");
     }

@@ -72,6 +72,10 @@ async fn one_of_each(app: &App, people: &People, things: &Things) -> Vec<(u16, A
         (405, ask(Method::PUT, "/videos/all", None).await),
         (409, app.send(&things.viewer, &things.fill("<hash>"), tiny()).await),
         (415, Answer::of(app.request(Method::POST, "/sign_in", None).body("x")).await),
+        (200, ask(Method::GET, "/casting/movies", Some(&people.owner)).await),
+        (401, ask(Method::GET, "/casting/movies", viewer).await),
+        (404, ask(Method::GET, "/casting/movies/0", Some(&people.owner)).await),
+        (422, app.post("/casting/actors", &people.owner, json!({"name": "", "age": 1, "gender": "M"})).await),
     ]
 }
 

@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{TABLE, Things, description, signed_in_for};
+use super::{OWNERS, TABLE, Things, description, signed_in_for};
 use crate::support::{
     app::{Answer, App},
     shape::Shape,
@@ -48,7 +48,8 @@ async fn the_router_and_the_description_agree_on_paths_and_methods() {
                 continue;
             }
             assert_eq!(answer.status, 405, "{what}");
-            assert_eq!(answer.refusal(), "Method not allowed", "{what}");
+            let said = if answer.shape() == Shape::Success { "method not allowed" } else { "Method not allowed" };
+            assert_eq!(answer.refusal(), said, "{what}");
             if answer.shape() == Shape::Envelope {
                 assert_eq!(answer.json()["response"], "Method Not Allowed", "{what}");
             }
@@ -76,7 +77,7 @@ async fn a_slash_at_the_end_changes_nothing() {
         let slashed = format!("{bare}/?{query}");
         let request = app.request(method.parse().unwrap(), &things.fill(&slashed), Some(&owner));
         let with = Answer::of(things.with_body(request, *sent)).await;
-        assert_eq!(with.status, statuses[4], "{method} {slashed}");
+        assert_eq!(with.status, statuses[OWNERS], "{method} {slashed}");
         if *method == "GET" && !matches!(*path, "/metrics" | "/request-count" | "/stats" | "/stats/events") {
             let without = Answer::of(things.request(&app, row, Some(&owner))).await;
             assert_eq!(with.bytes, without.bytes, "{slashed}");
@@ -127,15 +128,10 @@ async fn an_unknown_path_is_404_in_the_shape_of_its_contract() {
         "/password",
         "/sign_in/x",
     ];
-    let detail = [
-        "/movies/x",
-        "/movies/1/2",
-        "/register/x",
-        "/collection/x/y",
-        "/request-count/x",
-        "/request-count/reset/x",
-    ];
-    for path in envelope.into_iter().chain(response).chain(detail) {
+    let detail =
+        ["/movies/x", "/movies/1/2", "/register/x", "/collection/x/y", "/request-count/x", "/request-count/reset/x"];
+    let success = ["/casting", "/casting/x", "/casting/actors/1/2", "/casting/movies/1/actors", "/casting/Actors"];
+    for path in envelope.into_iter().chain(response).chain(detail).chain(success) {
         for method in [Method::GET, Method::POST, Method::DELETE] {
             for caller in [None, Some(&owner)] {
                 let answer = Answer::of(app.request(method.clone(), path, caller)).await;
@@ -143,6 +139,8 @@ async fn an_unknown_path_is_404_in_the_shape_of_its_contract() {
                     json!({"response": "No such path"})
                 } else if detail.contains(&path) {
                     json!({"detail": "No such path"})
+                } else if success.contains(&path) {
+                    json!({"success": false, "error": 404, "message": "resource not found"})
                 } else {
                     json!({"status": 404, "response": "Not Found", "message": "No such path"})
                 };
@@ -160,6 +158,10 @@ async fn an_id_that_is_not_there_is_404_and_a_malformed_one_400() {
     let absent = Uuid::now_v7().to_string();
     let mut asked = 0;
     for (path, methods) in description(&app).await.into_iter().filter(|(path, _)| path.contains("{id}")) {
+        // Ids of the casting agency have no form to be malformed in.
+        if Shape::of(&path) == Shape::Success {
+            continue;
+        }
         for method in methods {
             let ask = async |id: &str, path: &str| {
                 let request = app.request(method.parse().unwrap(), &path.replace("{id}", id), Some(&owner));
