@@ -26,17 +26,19 @@ fn house(issuer: &Issuer) -> (TestDb, App) {
 async fn tokens_of_each_algorithm_open_every_contract_by_their_permissions() {
     let issuer = Issuer::start("acme", &keys().each_ref()).await;
     let (_db, app) = house(&issuer);
-    let may = ["view:catalogue", "use:streams", "use:channels", "edit:catalogue"];
+    let may = ["view:catalogue", "use:streams", "use:channels", "edit:catalogue", "use:collections", "view:actors"];
     let video = json!({"title": "Pilot", "description": "It flies"});
     for key in keys() {
         let what = key.algorithm();
         let person = issuer.person(key, "ann", &may);
         let nobody = issuer.person(key, "ann", &[]);
-        // iptv, playback, operation, channels: with the right, and without.
-        for path in ["/genres", "/me/history"] {
+        // iptv, playback, operation, channels, collections, casting: with the right, and without.
+        for path in ["/genres", "/me/history", "/collection"] {
             assert_eq!(app.get(path, &person).await.status, 200, "{what} {path}");
             assert_eq!(app.get(path, &nobody).await.status, 403, "{what} {path}");
         }
+        assert_eq!(app.get("/casting/actors", &person).await.status, 200, "{what}");
+        assert_eq!(app.get("/casting/actors", &nobody).await.status, 401, "{what}");
         assert_eq!(app.post("/upload", &person, video.clone()).await.status, 200, "{what}");
         let bare = app.request(Method::POST, "/upload", None).header("authorization", &person.token).json(&video);
         assert_eq!(Answer::of(bare).await.status, 200, "{what}: the channels' bare form");

@@ -28,8 +28,16 @@ async fn one_film_travels_through_the_contracts() {
     let link = stream["playback"]["file"].as_str().expect("a link");
     assert_eq!(app.see(link).await.bytes, mp4());
 
-    // The agency's movie names the film, and what collections call it.
+    // A list of movies calls it by a uuid.
     let uuid = Uuid::now_v7();
+    let listed = json!({"title": "Genesis", "description": "", "genres": "Drama", "uuid": uuid});
+    let list = json!({"title": "Watched twice", "description": "", "movies": [listed]});
+    let made = app.post("/collection/", &viewer, list).await.json();
+    let collection = format!("/collection/{}/", made["collection_uuid"].as_str().expect("an id"));
+    let movies = app.get(&collection, &viewer).await.json()["movies"].clone();
+    assert_eq!(movies, json!([listed]));
+
+    // The agency's movie names the film, and what collections call it.
     let actor = app.actor(&agency.director, "Ingrid").await;
     let body = json!({
         "title": "Genesis", "date_release": "20200330", "actors_id": [actor], "file_id": file, "uuid": uuid,
@@ -37,6 +45,11 @@ async fn one_film_travels_through_the_contracts() {
     let movie = app.post("/casting/movies", &agency.producer, body).await.number();
     let shown = app.get(&format!("/casting/movies/{movie}"), &agency.assistant).await.casting(200);
     assert_eq!(shown["movie"]["uuid"], json!(uuid));
+
+    // What the list calls it leads to it.
+    let called = movies[0]["uuid"].as_str().expect("an id");
+    let found = app.get(&format!("/casting/movies?uuid={called}"), &agency.assistant).await.casting(200);
+    assert_eq!(found["movies"][0]["id"], json!(movie));
 
     // Whoever finds it there reads the same bytes, by ranges.
     let file = shown["movie"]["file_id"].as_str().expect("an id");

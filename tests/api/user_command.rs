@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     app::{App, Plan, eventually},
+    issuer::{self, Issuer},
     people::{PASSWORD, Person},
     smtp::Smtp,
     stores::{TestDb, count},
@@ -124,12 +125,23 @@ async fn the_roles_that_are_given_decide_and_only_an_owner_ends_the_claim_of_the
 async fn disabling_ends_all_there_is_on_every_node_at_once_and_enabling_brings_none_of_it_back() {
     let (db, smtp) = (TestDb::create(), Smtp::start());
     let mail = ("PLAYHOUSE_MAIL__SMTP_URL", "PLAYHOUSE_MAIL__FROM");
+    let issuer = Issuer::start("acme", &[&issuer::keys()[0]]).await;
     let plan = Plan::over(&db).with(mail.0, &smtp.url()).with(mail.1, "The House <house@example.org>");
+    let plan = plan.with_issuer(&issuer);
     let nodes = [plan.start(), plan.start()];
     let (owner, person) = (nodes[0].register().await, nodes[0].register().await);
-    // Both nodes have the account in memory.
+    let (_, key) = nodes[0].key_of(&person, &[]).await;
+    let elsewhere = issuer.person(&issuer::keys()[0], "ann", &[]);
+    // Both nodes have the accounts in memory.
     for node in &nodes {
-        node.get("/users", &person).await.data(200);
+        for known in [&person, &key, &elsewhere] {
+            node.get("/me", known).await.data(200);
+        }
+    }
+    let me = nodes[0].get("/me", &elsewhere).await.data(200);
+    user(&plan, &["disable", me["id"].as_str().unwrap()], "").done();
+    for node in &nodes {
+        assert!(is_out(node, &elsewhere).await, "the token of another issuer");
     }
     let forgot = json!({"email": person.email});
     nodes[0].post_open("/password/forgot", forgot.clone()).await;
@@ -139,6 +151,7 @@ async fn disabling_ends_all_there_is_on_every_node_at_once_and_enabling_brings_n
     assert_eq!(said, format!("{} is disabled\n", person.id));
     for node in &nodes {
         assert!(is_out(node, &person).await);
+        assert!(is_out(node, &key).await, "the key of an account that is shut");
     }
     let refresh = json!({"refresh_token": person.refresh_token});
     assert_eq!(nodes[1].post_open("/users/refresh", refresh.clone()).await.status, 401);
