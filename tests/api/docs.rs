@@ -1,6 +1,6 @@
 //! What the documents name is there: paths of the API, settings, files.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use crate::support::{
     app::{Answer, App},
@@ -108,6 +108,11 @@ fn anchors(text: &str) -> Vec<String> {
     headings.map(|heading| heading.to_lowercase().chars().filter(kept).collect::<String>().replace(' ', "-")).collect()
 }
 
+/// Empty where it is no text.
+fn read_text(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_default()
+}
+
 #[test]
 fn the_documents_name_files_that_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -116,11 +121,11 @@ fn the_documents_name_files_that_exist() {
         let folder = root.join(name);
         let folder = folder.parent().expect("a folder");
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            let holds = match link.strip_prefix('#') {
-                Some(anchor) => anchors(text).iter().any(|known| known == anchor),
-                None => link.starts_with("https://") || folder.join(link).exists(),
-            };
-            assert!(holds, "{name} links to {link}");
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let there = link.starts_with("https://") || folder.join(file).exists();
+            let linked = if file.is_empty() { text.to_owned() } else { read_text(&folder.join(file)) };
+            let heads = anchor.is_empty() || anchors(&linked).iter().any(|known| known == anchor);
+            assert!(there && heads, "{name} links to {link}");
         }
         for span in spans(text) {
             let of_ours = ["src/", "config/", "migrations/", "tests/", "scripts/", "benches/"];
