@@ -9,6 +9,7 @@
 
 mod address;
 mod handlers;
+mod patient;
 mod runner;
 mod sweep;
 

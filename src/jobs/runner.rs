@@ -8,7 +8,7 @@ use graphile_worker::{
 };
 use tokio::sync::watch;
 
-use super::{Handlers, JobsError, address, sweep};
+use super::{Handlers, JobsError, address, patient::Patient, sweep};
 use crate::settings::{JobSettings, millis};
 
 /// Between the end of a worker and the next one, doubled each time.
@@ -31,7 +31,7 @@ impl Runner {
     pub(super) fn new(url: &str, settings: &JobSettings, handlers: Handlers) -> Result<Self, JobsError> {
         let database = TokioPostgresDatabase::from_url(&address::for_driver(url), settings.connections)
             .map_err(|error| JobsError::Address(error.to_string()))?;
-        Ok(Self { database: database.into(), settings: settings.clone(), handlers })
+        Ok(Self { database: Database::new(Patient(database)), settings: settings.clone(), handlers })
     }
 
     /// Runs until `stop`.

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::support::{
     app::{Answer, App, Plan, eventually},
     channels::tiny,
-    load::{my_turn, timed},
+    load::{computed, my_turn, timed},
     media::{VTT, mp4, padded},
     media_folder::{agreed, arriving},
     people::{PASSWORD, Person},
@@ -106,6 +106,18 @@ async fn without_postgres_there_is_503_at_once_and_it_comes_back_by_itself() {
     postgres_is_missed(&app, &owner).await;
     stores.resume_postgres();
     is_back(&app, &owner, "after a pause").await;
+}
+
+#[actix_web::test]
+async fn a_postgres_that_refuses_connections_keeps_no_core_busy() {
+    let (mut stores, app, _) = started().await;
+    stores.stop_postgres();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let before = computed(app.pid());
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let computed = computed(app.pid()) - before;
+    assert!(computed < 1.0, "{computed} s of 4 s");
+    stores.start_postgres();
 }
 
 #[actix_web::test]

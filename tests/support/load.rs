@@ -38,6 +38,14 @@ pub fn memory(pid: i32, which: &str) -> u64 {
     line.split_whitespace().nth(1).expect("a number").parse::<u64>().expect("a number") * 1024
 }
 
+/// Seconds that the process has computed, for itself and in the kernel.
+pub fn computed(pid: i32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("a process");
+    let after_name = stat.rsplit(')').next().expect("its state");
+    let ticks = after_name.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<f64>().expect("a number"));
+    ticks.sum::<f64>() / 100.0
+}
+
 /// What the process has open: paths, and words like `socket:[123]`.
 pub fn descriptors(pid: i32) -> Vec<String> {
     let open = fs::read_dir(format!("/proc/{pid}/fd")).expect("a process").flatten();

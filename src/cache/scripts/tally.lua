@@ -23,8 +23,9 @@ if (tonumber(told[3]) or 0) == reset then
 elseif heard == reset then
     before = tonumber(ARGV[7])
 else
-    -- The first flush after a reset: what the node had told until then belongs before it.
-    before = told_requests
+    -- The first flush after a reset: what the node had told until then belongs before it. Where Redis has lost
+    -- that, at least what belonged before the last reset that the node knows.
+    before = math.max(told_requests, tonumber(ARGV[7]))
 end
 
 local function add(name, more)

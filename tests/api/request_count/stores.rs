@@ -93,6 +93,26 @@ async fn an_emptied_redis_brings_back_what_the_running_nodes_counted_since_the_r
 }
 
 #[actix_web::test]
+async fn a_reset_of_an_emptied_redis_holds_for_a_node_that_stood_still_meanwhile() {
+    let db = TestDb::create();
+    let (one, two) = (patient(&db).start(), patient(&db).start());
+    let owner = one.register().await;
+    for _ in 0..50 {
+        two.get("/genres", &owner).await.data(200);
+    }
+    // Two tells what it has counted, and hears of the reset, when it is read.
+    count(&two, &owner).await;
+    reset_well(&one, &owner).await;
+    count(&two, &owner).await;
+    two.signal(Signal::STOP);
+    empty(&db);
+    reset_well(&one, &owner).await;
+    two.signal(Signal::CONT);
+    let counted = count(&two, &owner).await;
+    assert!(counted < 10, "{counted}: what was before the first reset is back");
+}
+
+#[actix_web::test]
 async fn the_count_goes_on_over_a_restart_and_loses_at_most_a_flush_by_a_kill() {
     let db = TestDb::create();
     let plan = patient(&db);

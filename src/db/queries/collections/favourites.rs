@@ -12,19 +12,19 @@ use crate::domain::ids::UserId;
 const SPACE: &str = "\t\n\u{b}\u{c}\r \u{85}\u{a0}\u{1680}\u{2000}\u{2001}\u{2002}\u{2003}\u{2004}\u{2005}\u{2006}\
     \u{2007}\u{2008}\u{2009}\u{200a}\u{2028}\u{2029}\u{202f}\u{205f}\u{3000}";
 
-/// Movies with the same text of genres are taken apart once. A name that stands in a text twice counts once; of its
+/// Movies with the same text of genres are taken apart once, and a number stands for the text from there on. A name that stands in a text twice counts once; of its
 /// spellings there each does. Case and alphabet are Unicode's (ICU), whatever the database was made with.
 const FAVOURITES: &str = r#"WITH texts AS (
-        SELECT m.genres, count(*) AS times
+        SELECT row_number() OVER () AS text, m.genres, count(*) AS times
         FROM collections c JOIN collection_movies h ON h.collection_id = c.id JOIN movies m ON m.uuid = h.movie_uuid
         WHERE c.user_id = $1 AND m.genres <> '' GROUP BY m.genres
     ), spelled AS MATERIALIZED (
-        SELECT DISTINCT t.genres, t.times, s.spelling, lower(s.spelling COLLATE "und-x-icu") AS name
+        SELECT DISTINCT t.text, t.times, s.spelling, lower(s.spelling COLLATE "und-x-icu") AS name
         FROM texts t CROSS JOIN LATERAL unnest(string_to_array(t.genres, ',')) AS p (piece)
             CROSS JOIN LATERAL (SELECT btrim(p.piece, $2) AS spelling) s
         WHERE s.spelling <> ''
     ), favourites AS (
-        SELECT name, sum(times) AS times FROM (SELECT DISTINCT genres, times, name FROM spelled) once
+        SELECT name, sum(times) AS times FROM (SELECT DISTINCT text, times, name FROM spelled) once
         GROUP BY name ORDER BY sum(times) DESC, name COLLATE "und-x-icu", name COLLATE "C" LIMIT 3
     )
     SELECT coalesce(string_agg((
