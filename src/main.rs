@@ -1,9 +1,9 @@
 //! The command line: `playhouse serve` (the default), `migrate`, `openapi`, `user`.
 //!
-//! Owns the order of start and stop: stores, schema, server; then the server drains and the
+//! Owns the order of start and stop: settings, stores, schema, server; then the server drains and the
 //! stores stop. One line on standard error and exit code 1 for a failure, 2 for wrong usage.
 
-use std::{future::poll_fn, io::Write as _, process::ExitCode, task::Poll};
+use std::{future::poll_fn, io::Write as _, net::TcpListener, process::ExitCode, task::Poll};
 
 use clap::{Parser, Subcommand};
 use playhouse::{
@@ -88,17 +88,18 @@ async fn serve() -> Result<(), Failure> {
     let mut stops = Stops::listen()?;
     let mut settings = Settings::load()?;
     telemetry::start(&settings.log)?;
+    let listener = startup::check(&settings)?;
     let Some((services, urls)) = prepare(&settings, &mut stops).await? else { return Ok(()) };
     settings.database.url = urls.database;
     settings.redis.url = urls.redis;
-    let outcome = run(settings, &mut stops).await;
+    let outcome = run(settings, listener, &mut stops).await;
     tokio::task::spawn_blocking(move || services.stop()).await?;
     outcome
 }
 
-async fn run(settings: Settings, stops: &mut Stops) -> Result<(), Failure> {
+async fn run(settings: Settings, listener: TcpListener, stops: &mut Stops) -> Result<(), Failure> {
     let server = tokio::select! {
-        built = startup::build(settings) => built?,
+        built = startup::build(settings, listener) => built?,
         () = stops.next() => return Ok(()),
     };
     announce(&format!("playhouse listening on http://{}", server.address()))?;

@@ -10,6 +10,7 @@ mod issuers;
 mod log;
 mod playback;
 mod provider;
+mod tree;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -49,6 +50,12 @@ const TEXTS: [(&str, &str); 15] = [
     ("PLAYHOUSE_PROVIDER__BASE_URL", "provider.base_url"),
     ("PLAYHOUSE_PROVIDER__USERNAME", "provider.username"),
     ("PLAYHOUSE_PROVIDER__PASSWORD", "provider.password"),
+];
+
+/// Settings that are lists, by variable: their elements stand between commas, and nothing at all is the empty list.
+const LISTS: [(&str, &str); 2] = [
+    ("PLAYHOUSE_AUTH__REGISTRATION_ROLES", "auth.registration_roles"),
+    ("PLAYHOUSE_HTTP__TRUSTED_PROXIES", "http.trusted_proxies"),
 ];
 
 /// What a setting must keep to: its name, whether it does, and what to say where it does not.
@@ -232,7 +239,10 @@ impl SettingsError {
 impl From<config::ConfigError> for SettingsError {
     fn from(error: config::ConfigError) -> Self {
         let name = match &error {
-            config::ConfigError::NotFound(key) | config::ConfigError::Type { key: Some(key), .. } => key.clone(),
+            config::ConfigError::NotFound(key)
+            | config::ConfigError::Type { key: Some(key), .. }
+            | config::ConfigError::At { key: Some(key), .. }
+            | config::ConfigError::FileParse { uri: Some(key), .. } => key.clone(),
             _ => String::from("(see the text)"),
         };
         Self::new(name, error.to_string().replace('\n', " "))
@@ -269,21 +279,26 @@ impl Settings {
             builder = builder.set_override(key, value)?;
         }
         builder = issuers::take_variables(builder, &mut variables)?;
-        let mut settings: Self = builder
-            .add_source(File::from_str(DEFAULTS, FileFormat::Toml))
+        for (variable, key) in LISTS {
+            if let Some(value) = variables.remove(variable) {
+                let elements = value.split(',').map(str::trim).filter(|element| !element.is_empty());
+                builder = builder.set_override(key, elements.map(str::to_owned).collect::<Vec<String>>())?;
+            }
+        }
+        let defaults = File::from_str(DEFAULTS, FileFormat::Toml);
+        let given = builder
+            .add_source(defaults.clone())
             .add_source(File::from(file).required(false))
             .add_source(
                 Environment::with_prefix("PLAYHOUSE")
                     .prefix_separator("_")
                     .separator("__")
                     .try_parsing(true)
-                    .list_separator(",")
-                    .with_list_parse_key("auth.registration_roles")
-                    .with_list_parse_key("http.trusted_proxies")
                     .source(Some(variables)),
             )
-            .build()?
-            .try_deserialize()?;
+            .build()?;
+        tree::check(&given, &Config::builder().add_source(defaults).build()?)?;
+        let mut settings: Self = given.try_deserialize()?;
         settings.environment = environment;
         settings.check()?;
         Ok(settings)

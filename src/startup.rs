@@ -1,7 +1,12 @@
 //! From settings to a running server: stores → handles → server. Gives back the bound address, so
 //! that port 0 works and tests run the real thing.
 
-use std::{net::SocketAddr, pin::pin, time::Duration};
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    pin::pin,
+    time::Duration,
+};
 
 use actix_cors::Cors;
 use actix_web::{
@@ -11,6 +16,8 @@ use actix_web::{
     middleware::from_fn,
     rt::net::TcpStream,
 };
+use secrecy::ExposeSecret as _;
+use socket2::{Domain, Socket, Type};
 
 use crate::{
     actors::{
@@ -41,6 +48,8 @@ use crate::{
 
 /// How long a start waits for the link to the other nodes. Without Redis the server serves all the same.
 const LINK_WAIT: Duration = Duration::from_millis(500);
+/// Connections that the kernel holds until they are taken.
+const BACKLOG: i32 = 1024;
 /// For what has been answered to leave the process.
 const LAST_BYTES: Duration = Duration::from_millis(200);
 /// How long the end waits for a Redis that is away, to write the last counts.
@@ -83,7 +92,7 @@ pub enum StartError {
     #[error("cannot settle the media folder: {0}")]
     Sweep(#[from] FilesError),
     /// The address.
-    #[error("cannot listen on {address}: {cause}")]
+    #[error("wrong setting http.bind: cannot listen on {address}: {cause}")]
     Bind {
         /// The address.
         address: SocketAddr,
@@ -150,11 +159,43 @@ impl Server {
     }
 }
 
-/// Builds the house. `settings` name both stores; the schema is the one this binary needs.
+/// Sees to what the parts of the house would find wrong in the settings, before anything is started for them, and
+/// takes the address: connections to it wait until the server that is built with it takes them.
+///
+/// # Errors
+/// The setting that is wrong: [`StartError::Redis`], [`StartError::Mail`], [`StartError::Provider`],
+/// [`StartError::Jobs`], [`StartError::Issuer`], [`StartError::Bind`].
+pub fn check(settings: &Settings) -> Result<TcpListener, StartError> {
+    let (database, redis) = (settings.database.url.expose_secret(), settings.redis.url.expose_secret());
+    // Where they are empty, private ones are started.
+    if !redis.is_empty() {
+        redis::Client::open(redis)?;
+    }
+    if !database.is_empty() {
+        Jobs::check(database)?;
+    }
+    Mailer::new(&settings.mail)?;
+    Provider::check(&settings.provider)?;
+    Issuers::check(&settings.auth.issuers)?;
+    let address = settings.http.bind;
+    take(address).map_err(|cause| StartError::Bind { address, cause })
+}
+
+fn take(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    // Else a server could not start again while connections of the last one linger.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Builds the house. `settings` name both stores; the schema is the one this binary needs. `listener` is the one
+/// of [`check`].
 ///
 /// # Errors
 /// See [`StartError`].
-pub async fn build(settings: Settings) -> Result<Server, StartError> {
+pub async fn build(settings: Settings, listener: TcpListener) -> Result<Server, StartError> {
     telemetry::start_metrics();
     let db = Db::start(&settings.database);
     let cache = Cache::start(&settings.redis, &settings.cache)?;
@@ -201,7 +242,6 @@ pub async fn build(settings: Settings) -> Result<Server, StartError> {
     let behind = auth.clone();
     let watching = playback.clone();
     let tally = Tally::start(cache.clone(), move || watching.gauges());
-    let drain = Drain::default();
     let catalog = Catalog::new(db.clone(), cache.clone());
     let house = House {
         auth,
@@ -216,14 +256,14 @@ pub async fn build(settings: Settings) -> Result<Server, StartError> {
         provider,
         operation: Operation::start(db.clone(), cache.clone()).await?,
         files,
-        drain: drain.clone(),
+        drain: Drain::default(),
         statistics: Statistics::start(cache.clone(), tally.clone(), &settings.statistics),
         tally: tally.clone(),
         db,
         cache,
         settings,
     };
-    listen(house, drain, Behind { tally, jobs, playback, auth: behind })
+    serve(house, listener, Behind { tally, jobs, playback, auth: behind })
 }
 
 /// The operator's hand on the accounts, without a server. `settings` name both stores; the schema is the one this
@@ -262,7 +302,8 @@ struct Behind {
     auth: Auth,
 }
 
-fn listen(house: House, drain: Drain, behind: Behind) -> Result<Server, StartError> {
+fn serve(house: House, listener: TcpListener, behind: Behind) -> Result<Server, StartError> {
+    let drain = house.drain.clone();
     let http = house.settings.http.clone();
     let address = http.bind;
     let limit = Duration::from_secs(http.shutdown_seconds);
@@ -289,7 +330,7 @@ fn listen(house: House, drain: Drain, behind: Behind) -> Result<Server, StartErr
             }
         });
     let bound = |cause| StartError::Bind { address, cause };
-    let server = server.bind(address).map_err(bound)?;
+    let server = server.listen(listener).map_err(bound)?;
     let address = server.addrs().first().copied().unwrap_or(address);
     Ok(Server { serving: server.run(), address, drain, limit, behind })
 }

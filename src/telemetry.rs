@@ -19,6 +19,9 @@ use crate::settings::{LogFormat, LogSettings};
 /// a module of the library in `log.filter` hears it.
 const SILENT: &str = "graphile_worker=off";
 
+/// The parser of requests takes what clients send amiss for errors. Only a `log.filter` that names it hears it.
+const PARSER: &str = "actix_http::h1::dispatcher";
+
 /// Why no log is written; its text is one line.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
@@ -48,7 +51,11 @@ pub fn start(settings: &LogSettings) -> Result<(), TelemetryError> {
 fn filter(text: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
     // An empty filter stands for errors only as long as nothing is added to it.
     let text = if text.trim().is_empty() { "error" } else { text };
-    Ok(EnvFilter::builder().parse(text)?.add_directive(SILENT.parse()?))
+    let filter = EnvFilter::builder().parse(text)?.add_directive(SILENT.parse()?);
+    if text.contains(PARSER) {
+        return Ok(filter);
+    }
+    Ok(filter.add_directive(format!("{PARSER}=off").parse()?))
 }
 
 /// Seconds that separate the buckets of `playhouse_request_seconds`.
@@ -148,5 +155,20 @@ mod tests {
                 assert!(tracing::enabled!(target: "playhouse::jobs", tracing::Level::ERROR), "{text}");
             });
         }
+    }
+
+    #[test]
+    fn what_clients_send_amiss_is_heard_only_by_who_names_the_parser() {
+        let heard = |text: &str| {
+            let subscriber = tracing_subscriber::registry().with(filter(text).unwrap());
+            tracing::subscriber::with_default(
+                subscriber,
+                || tracing::enabled!(target: "actix_http::h1::dispatcher", tracing::Level::ERROR),
+            )
+        };
+        for text in ["warn", "info", "trace", "", "actix_http=debug", "info,actix_server=warn"] {
+            assert!(!heard(text), "{text}");
+        }
+        assert!(heard("warn,actix_http::h1::dispatcher=error"));
     }
 }

@@ -124,8 +124,9 @@ impl Scope {
     }
 }
 
-/// Where a set of scopes is at. Equal stamps of one set mean: nothing has moved in between.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Where a set of scopes is at. Equal stamps of one set mean: nothing has moved in between; of two, the greater is
+/// the later one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stamp(u64);
 
 pub(super) struct Generations {

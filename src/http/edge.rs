@@ -95,7 +95,7 @@ pub async fn maintenance<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     // Asked for the others only: health must answer at once also where no store does.
     if !OPEN_IN_MAINTENANCE.contains(&request.path().trim_end_matches('/'))
-        && let Some(message) = State::of(request.request())?.operation.refusal()
+        && let Some(message) = State::of(request.request())?.operation.refusal().await
     {
         let (request, _) = request.into_parts();
         let error = ApiError::Maintenance(message);

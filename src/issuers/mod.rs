@@ -36,6 +36,14 @@ pub struct Issuers {
 }
 
 impl Issuers {
+    /// Whether they can be started with these settings; starts nothing, asks nobody.
+    ///
+    /// # Errors
+    /// The setting that is wrong.
+    pub fn check(settings: &BTreeMap<String, IssuerSettings>) -> Result<(), IssuerAddressError> {
+        settings.iter().try_for_each(|(name, settings)| Issuer::new(name, settings).map(drop))
+    }
+
     /// Starts to ask each for its keys, in the background; waits for none. Needs a running runtime.
     ///
     /// # Errors

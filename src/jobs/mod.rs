@@ -68,6 +68,14 @@ pub struct Jobs {
 }
 
 impl Jobs {
+    /// Whether jobs can reach the database at `url`; connects to nobody.
+    ///
+    /// # Errors
+    /// See [`JobsError`].
+    pub fn check(url: &str) -> Result<(), JobsError> {
+        runner::database(url, 1).map(drop)
+    }
+
     /// Runs jobs from now on, as tasks of the current runtime. Does not wait for Postgres, and goes on
     /// when it comes back. Without handlers nothing runs, and no connection is made.
     ///

@@ -21,6 +21,15 @@ const AHEAD_LIMIT: Duration = Duration::from_secs(5);
 /// The library looks for dead nodes by itself as well, see [`sweep`] for why it shall not.
 const NEVER: Duration = Duration::from_hours(24 * 365);
 
+/// The database at libpq's `url`; connects to nobody yet.
+///
+/// # Errors
+/// See [`JobsError`].
+pub(super) fn database(url: &str, connections: usize) -> Result<TokioPostgresDatabase, JobsError> {
+    TokioPostgresDatabase::from_url(&address::for_driver(url), connections)
+        .map_err(|error| JobsError::Address(error.to_string()))
+}
+
 pub(super) struct Runner {
     database: Database,
     settings: JobSettings,
@@ -29,8 +38,7 @@ pub(super) struct Runner {
 
 impl Runner {
     pub(super) fn new(url: &str, settings: &JobSettings, handlers: Handlers) -> Result<Self, JobsError> {
-        let database = TokioPostgresDatabase::from_url(&address::for_driver(url), settings.connections)
-            .map_err(|error| JobsError::Address(error.to_string()))?;
+        let database = database(url, settings.connections)?;
         Ok(Self { database: Database::new(Patient(database)), settings: settings.clone(), handlers })
     }
 

@@ -20,11 +20,14 @@ use crate::{
     settings::MediaSettings,
 };
 
+/// How much is read of a file to see that there is something in it: pictures of a cover and the like come first.
+const FIRST_PACKETS: &str = "%+#64";
+
 /// Why there are no facts.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
-    /// Readable, but with neither sound nor pictures.
-    #[error("no audio or video stream in it")]
+    /// Readable, but with neither sound nor pictures: no stream of them, none whose form is known, or no packet.
+    #[error("no audio or video in it")]
     NotMedia,
     /// Not readable as what its first bytes say.
     #[error("not readable as its type: {0}")]
@@ -87,9 +90,24 @@ struct Stream {
     codec_name: Option<String>,
     width: Option<i32>,
     height: Option<i32>,
+    sample_rate: Option<String>,
     duration: Option<String>,
+    nb_read_packets: Option<String>,
     #[serde(default)]
     disposition: Disposition,
+}
+
+impl Stream {
+    /// Whether it is sound or pictures of a known form. A few bytes that look like a frame have none.
+    fn is_played(&self) -> bool {
+        let count = |text: &Option<String>| text.as_deref().and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
+        let known = match self.codec_type.as_str() {
+            "audio" => count(&self.sample_rate) > 0,
+            "video" => self.width.zip(self.height).is_some_and(|(width, height)| width > 0 && height > 0),
+            _ => false,
+        };
+        known && self.disposition.attached_pic == 0 && count(&self.nb_read_packets) > 0
+    }
 }
 
 #[derive(Deserialize, Default)]
@@ -124,10 +142,11 @@ impl Prober {
     }
 
     fn command(&self, path: &Path, demuxer: &str) -> ToolRun {
-        let entries =
-            "format=duration:stream=codec_type,codec_name,width,height,duration:stream_disposition=attached_pic";
+        let entries = "format=duration:stream=codec_type,codec_name,width,height,sample_rate,duration,nb_read_packets:\
+            stream_disposition=attached_pic";
         let words = ["-v", "error", "-hide_banner", "-print_format", "json", "-show_entries", entries];
-        let arguments = words.into_iter().map(OsString::from).chain(guarded(path, demuxer)).collect();
+        let packets = ["-count_packets", "-read_intervals", FIRST_PACKETS];
+        let arguments = words.into_iter().chain(packets).map(OsString::from).chain(guarded(path, demuxer)).collect();
         ToolRun { name: "ffprobe", program: self.program.clone(), arguments, file_bytes: 0 }
     }
 }
@@ -156,6 +175,8 @@ fn judge(report: Report, kind: MediaType) -> Result<Probed, ProbeError> {
             FileKind::Image
         }
         (FileKind::Image, ..) => return Err(ProbeError::Malformed("no picture in it".to_owned())),
+        // A duration is no proof: formats that are written as they are recorded have none.
+        (..) if !streams.iter().any(Stream::is_played) => return Err(ProbeError::NotMedia),
         (_, Some(_), _) => FileKind::Video,
         (_, None, Some(_)) => FileKind::Audio,
         (_, None, None) => return Err(ProbeError::NotMedia),
@@ -238,6 +259,29 @@ mod tests {
                 let error = prober.probe(&path, kind).await.unwrap_err();
                 assert!(matches!(error, ProbeError::Malformed(_) | ProbeError::NotMedia), "{kind:?}: {error}");
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_recording_without_a_duration_is_media_and_what_has_no_packet_is_not() {
+        let (prober, tools) = prober();
+        let folder = Folder::new();
+        let live = folder.join("live.webm");
+        samples::make(&tools, "-f lavfi -i sine=d=2 -c:a libopus -live 1 -f webm", &live).await;
+        let found = prober.probe(&live, MediaType::WebM).await.unwrap();
+        assert_eq!((found.kind, found.facts.duration_seconds), (FileKind::Audio, None));
+
+        let whole = folder.join("whole.mkv");
+        make(&tools, &whole, "-c:v libx264 -c:a aac").await;
+        let bytes = std::fs::read(&whole).unwrap();
+        let cluster = bytes.windows(4).position(|word| word == b"\x1f\x43\xb6\x75").expect("a cluster");
+        let empty = folder.join("empty.mkv");
+        std::fs::write(&empty, &bytes[..cluster]).unwrap();
+        let sync_word = folder.join("sync.aac");
+        std::fs::write(&sync_word, b"\xff\xf1#EXTM3U\n#EXTINF:1,\n").unwrap();
+        for (file, kind) in [(empty, MediaType::Matroska), (sync_word, MediaType::Aac)] {
+            let error = prober.probe(&file, kind).await.unwrap_err();
+            assert!(matches!(error, ProbeError::NotMedia | ProbeError::Malformed(_)), "{kind:?}: {error}");
         }
     }
 }

@@ -96,8 +96,8 @@ fn is_transport_stream(head: &[u8]) -> bool {
     })
 }
 
-/// MP3 and ADTS: frames that follow each other, or an ID3 tag that an MP3 frame follows. A tag
-/// longer than the head is believed here; the probe has the last word.
+/// MP3 and ADTS: frames that follow each other, or an ID3 tag that such frames follow. A tag that leaves no whole
+/// frame in the head is believed here; the probe has the last word.
 fn framed_audio(head: &[u8]) -> Option<MediaType> {
     if let Some([b'I', b'D', b'3', major, minor, _, size @ ..]) = head.first_chunk::<10>() {
         if *major == 0xff || *minor == 0xff || size.iter().any(|byte| byte & 0x80 != 0) {
@@ -108,39 +108,70 @@ fn framed_audio(head: &[u8]) -> Option<MediaType> {
             None | Some([]) => Some(MediaType::Mp3),
             Some(rest) => {
                 let padding = rest.iter().take_while(|byte| **byte == 0).count();
-                rest.get(padding..).and_then(frames)
+                frames(rest.get(padding..)?, Beyond::of(head))
             }
         };
     }
-    frames(head)
+    // No frame is longer than the head: one that does not end in it lies.
+    frames(head, Beyond::Nothing)
 }
 
-fn frames(bytes: &[u8]) -> Option<MediaType> {
-    let two = |length: fn(&[u8]) -> Option<usize>| {
-        let first = length(bytes)?;
-        match bytes.get(first..) {
-            Some(next) if next.len() >= 7 => length(next).map(drop),
-            _ => Some(()),
-        }
-    };
-    if two(adts_frame).is_some() { Some(MediaType::Aac) } else { two(mp3_frame).map(|()| MediaType::Mp3) }
+/// What comes after the bytes that are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Beyond {
+    Nothing,
+    /// The file may go on after its head.
+    Unseen,
 }
 
-/// Bytes of the ADTS frame that begins here.
-fn adts_frame(bytes: &[u8]) -> Option<usize> {
-    let [sync, flags, rate, high, mid, low, _] = bytes.first_chunk::<7>()?;
-    let length = (usize::from(high & 0x03) << 11) | (usize::from(*mid) << 3) | usize::from(low >> 5);
-    let fits = *sync == 0xff && flags & 0xf6 == 0xf0 && (rate >> 2) & 0x0f < 13 && length > 7;
-    fits.then_some(length)
+impl Beyond {
+    fn of(head: &[u8]) -> Self {
+        if head.len() < HEAD_BYTES { Self::Nothing } else { Self::Unseen }
+    }
 }
 
-/// Bytes of the MPEG audio layer III frame that begins here.
-fn mp3_frame(bytes: &[u8]) -> Option<usize> {
+fn frames(bytes: &[u8], beyond: Beyond) -> Option<MediaType> {
+    let adts = || follow(bytes, beyond, adts_frame).map(|()| MediaType::Aac);
+    adts().or_else(|| follow(bytes, beyond, mp3_frame).map(|()| MediaType::Mp3))
+}
+
+/// A frame, as its header tells.
+struct Frame {
+    bytes: usize,
+    /// What all frames of a file have in common: the first bytes of a header, and which of their bits.
+    constant: [(u8, u8); 3],
+}
+
+/// Two frames of one kind, or one and the end of the file.
+fn follow(bytes: &[u8], beyond: Beyond, header: fn(&[u8]) -> Option<Frame>) -> Option<()> {
+    let first = header(bytes)?;
+    let Some(rest) = bytes.get(first.bytes..) else { return (beyond == Beyond::Unseen).then_some(()) };
+    let alike = rest.iter().zip(first.constant).all(|(byte, (wanted, mask))| byte & mask == wanted);
+    // Of a header that is cut off, what is there counts.
+    (alike && (rest.len() < LONGEST_HEADER || header(rest).is_some())).then_some(())
+}
+
+const LONGEST_HEADER: usize = 7;
+
+/// The ADTS frame that begins here (ISO/IEC 14496-3, 1.A.2.2).
+fn adts_frame(bytes: &[u8]) -> Option<Frame> {
+    let [sync, flags, rate, high, mid, low, _] = *bytes.first_chunk::<LONGEST_HEADER>()?;
+    let length = (usize::from(high & 0x03) << 11) | (usize::from(mid) << 3) | usize::from(low >> 5);
+    let header = if flags & 1 == 1 { 7 } else { 9 };
+    let fits = sync == 0xff && flags & 0xf6 == 0xf0 && (rate >> 2) & 0x0f < 13 && length > header;
+    // Identity and layer; profile, sampling frequency, the high bit of the channels.
+    let constant = [(sync, 0xff), (flags & 0xfe, 0xfe), (rate & 0xfd, 0xfd)];
+    fits.then_some(Frame { bytes: length, constant })
+}
+
+/// The MPEG audio layer III frame that begins here (ISO/IEC 11172-3, 2.4.1.3).
+fn mp3_frame(bytes: &[u8]) -> Option<Frame> {
     const KBITS_1: [usize; 14] = [32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320];
     const KBITS_2: [usize; 14] = [8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160];
     const HERTZ: [usize; 3] = [44_100, 48_000, 32_000];
-    let [sync, version, rates, _] = bytes.first_chunk::<4>()?;
-    if *sync != 0xff || version & 0xe0 != 0xe0 || (version >> 1) & 3 != 1 {
+    let [sync, version, rates, mode] = *bytes.first_chunk::<4>()?;
+    // Emphasis 2 is reserved.
+    if sync != 0xff || version & 0xe0 != 0xe0 || (version >> 1) & 3 != 1 || mode & 3 == 2 {
         return None;
     }
     let (kbits, divisor, factor) = match (version >> 3) & 3 {
@@ -151,7 +182,9 @@ fn mp3_frame(bytes: &[u8]) -> Option<usize> {
     };
     let kbit = kbits.get(usize::from(rates >> 4).checked_sub(1)?)?;
     let hertz = HERTZ.get(usize::from((rates >> 2) & 3))? / divisor;
-    Some(factor * kbit * 1000 / hertz + usize::from((rates >> 1) & 1))
+    let bytes = factor * kbit * 1000 / hertz + usize::from((rates >> 1) & 1);
+    // Version and layer; the sampling frequency. The bit rate may vary.
+    Some(Frame { bytes, constant: [(sync, 0xff), (version & 0xfe, 0xfe), (rates & 0x0c, 0x0c)] })
 }
 
 /// The head as text: valid UTF-8 but for a character cut off at the end, no control characters.
@@ -282,6 +315,50 @@ mod tests {
         assert_eq!(sniff(b"G"), None);
     }
 
+    /// A frame of `length` bytes, each header with its length in it.
+    fn adts(length: u16) -> Vec<u8> {
+        let [high, low] = (length << 5).to_be_bytes();
+        let mut frame = vec![0xff, 0xf1, 0x50, 0x80 | u8::try_from(length >> 11).unwrap(), high, low | 0x1f, 0xfc];
+        frame.resize(usize::from(length), 0x21);
+        frame
+    }
+
+    #[test]
+    fn one_sync_word_is_not_audio() {
+        assert_eq!(sniff(b"\xff\xf1#EXTM3U\n#EXTINF:1,\n"), None, "a playlist behind a sync word");
+        assert_eq!(sniff(&adts(200)), Some(MediaType::Aac), "one whole frame");
+        assert_eq!(sniff(&adts(200)[..199]), None, "less than a frame");
+        assert_eq!(sniff(&[adts(200), adts(300)].concat()), Some(MediaType::Aac));
+        assert_eq!(sniff(&[adts(200), adts(300)].concat()[..300]), Some(MediaType::Aac), "cut off in the second");
+        assert_eq!(sniff(&[adts(200), vec![0xff, 0xf1]].concat()), Some(MediaType::Aac), "cut off in a header");
+        assert_eq!(sniff(&[adts(8191), vec![0xff]].concat()), Some(MediaType::Aac), "the longest frame");
+        assert_eq!(sniff(&[adts(8191), vec![0xfe]].concat()), None, "the longest frame, and no sync");
+        for other in [b"#".to_vec(), b"#EXTM3U\n#EXTINF:1,\n".to_vec(), vec![0; 100]] {
+            assert_eq!(sniff(&[adts(200), other].concat()), None, "no second frame");
+        }
+        let mut other_rate = adts(200);
+        other_rate[2] ^= 0x04;
+        assert_eq!(sniff(&[adts(200), other_rate].concat()), None, "another sampling frequency");
+
+        let mut mp3 = vec![0; 417];
+        mp3[..4].copy_from_slice(b"\xff\xfb\x90\x64");
+        assert_eq!(sniff(&mp3), Some(MediaType::Mp3), "one whole frame");
+        assert_eq!(sniff(&[&mp3[..], &mp3].concat()), Some(MediaType::Mp3));
+        assert_eq!(sniff(&mp3[..416]), None, "less than a frame");
+        assert_eq!(sniff(&[&mp3[..], b"#EXTM3U\n"].concat()), None, "no second frame");
+        let tagged = |padding: usize| {
+            let size = [u8::try_from(padding >> 7).unwrap(), u8::try_from(padding & 0x7f).unwrap()];
+            let tag = [&b"ID3\x04\0\0\0\0"[..], &size, &vec![0; padding]].concat();
+            let bytes = [&tag[..], &mp3].concat();
+            sniff(&bytes[..bytes.len().min(HEAD_BYTES)])
+        };
+        assert_eq!(tagged(100), Some(MediaType::Mp3), "behind a tag");
+        assert_eq!(tagged(HEAD_BYTES - 200), Some(MediaType::Mp3), "behind a tag that leaves no whole frame");
+        assert_eq!(tagged(HEAD_BYTES + 200), Some(MediaType::Mp3), "behind a tag longer than the head");
+        mp3[3] |= 2;
+        assert_eq!(sniff(&mp3), None, "a reserved emphasis");
+    }
+
     proptest! {
         #[test]
         fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..2048), prefix in 0..9_usize) {
@@ -293,8 +370,10 @@ mod tests {
         }
 
         #[test]
-        fn no_printable_text_is_a_tool_format(text in "[ -~\\r\\n]{0,400}") {
-            prop_assert_eq!(sniff(text.as_bytes()).and_then(MediaType::demuxers), None);
+        fn no_printable_text_is_a_tool_format(text in "[ -~\\r\\n]{0,400}", start in 0..4_usize) {
+            let starts: [&[u8]; 4] = [b"", b"\xff\xf1", b"\xff\xf9", b"\xff\xfb"];
+            let bytes = [starts[start], text.as_bytes()].concat();
+            prop_assert_eq!(sniff(&bytes).and_then(MediaType::demuxers), None);
         }
     }
 }

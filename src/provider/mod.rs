@@ -117,10 +117,18 @@ struct Way {
 }
 
 impl Provider {
-    /// Connects to nobody yet. Needs a running actix system.
+    /// Whether it can be started with these settings; starts nothing.
     ///
     /// # Errors
     /// The setting that is wrong.
+    pub fn check(settings: &ProviderSettings) -> Result<(), ProviderAddressError> {
+        if settings.base_url.expose_secret().is_empty() { Ok(()) } else { Client::new(settings).map(drop) }
+    }
+
+    /// Connects to nobody yet. Needs a running actix system.
+    ///
+    /// # Errors
+    /// As [`Provider::check`].
     pub fn start(settings: &ProviderSettings) -> Result<Self, ProviderAddressError> {
         if settings.base_url.expose_secret().is_empty() {
             return Ok(Self { way: None });

@@ -41,13 +41,50 @@ fn a_wrong_setting_is_named_in_one_line() {
         ("PLAYHOUSE_AUTH__TOKEN_SECRET", "short", "auth.token_secret"),
         ("PLAYHOUSE_AUTH__LEEWAY_SECONDS", "6", "auth.leeway_seconds"),
         ("PLAYHOUSE_HTTP__UNSENT_BYTES", "16383", "http.unsent_bytes"),
-        ("PLAYHOUSE_HTTP__PROT", "1", "prot"),
+        ("PLAYHOUSE_HTTP__PROT", "1", "http.prot"),
+        ("PLAYHOUSE_NOSUCH__X", "1", "nosuch"),
+        ("PLAYHOUSE_NOSUCH", "1", "nosuch"),
+        ("PLAYHOUSE_HTTP", "1", "http"),
+        ("PLAYHOUSE_AUTH__ISSUERS__ACME__NOSUCH", "1", "auth.issuers.acme"),
+        ("PLAYHOUSE_AUTH__ISSUERS__ACME__DEADLINE_MS", "1e19", "auth.issuers.acme.deadline_ms"),
+        ("PLAYHOUSE_HTTP__WORKERS", "many", "http.workers"),
+        ("PLAYHOUSE_HTTP__WORKERS", "-1", "http.workers"),
+        ("PLAYHOUSE_HTTP__TRUSTED_PROXIES", "127.0.0.1,x", "http.trusted_proxies"),
+        ("PLAYHOUSE_AUTH__REGISTRATION_ROLES", "king", "auth.registration_roles"),
+        ("PLAYHOUSE_LOG__FORMAT", "xml", "log.format"),
         ("PLAYHOUSE_AUTH__REGISTRATION_ROLES", "owner", "auth.registration_roles"),
     ] {
         let text = load(&[(name, value)]).unwrap_err().to_string();
-        assert!(text.contains(expected), "{text}");
+        assert!(text.starts_with(&format!("wrong setting {expected}")), "{text}");
         assert!(!text.contains('\n'), "{text}");
     }
+}
+
+#[test]
+fn every_time_has_bounds() {
+    for (name, value) in [
+        ("PLAYHOUSE_HTTP__SHUTDOWN_SECONDS", "1e19"),
+        ("PLAYHOUSE_HTTP__SHUTDOWN_SECONDS", "10000000000000000000"),
+        ("PLAYHOUSE_HTTP__SHUTDOWN_SECONDS", "315360001"),
+        ("PLAYHOUSE_HTTP__SHUTDOWN_SECONDS", "1.5"),
+        ("PLAYHOUSE_HTTP__SHUTDOWN_SECONDS", "-1"),
+        ("PLAYHOUSE_REDIS__TIMEOUT_MS", "86400001"),
+        ("PLAYHOUSE_AUTH__ACCESS_SECONDS", "4294967295"),
+    ] {
+        let text = load(&[(name, value)]).unwrap_err().to_string();
+        let expected = name.trim_start_matches("PLAYHOUSE_").replace("__", ".").to_lowercase();
+        assert!(text.starts_with(&format!("wrong setting {expected}: is a whole number")), "{text}");
+    }
+    assert!(load(&[("PLAYHOUSE_HTTP__SHUTDOWN_SECONDS", "315360000")]).is_ok());
+}
+
+#[test]
+fn an_empty_variable_is_the_empty_list() {
+    let settings =
+        load(&[("PLAYHOUSE_HTTP__TRUSTED_PROXIES", ""), ("PLAYHOUSE_AUTH__REGISTRATION_ROLES", " ")]).unwrap();
+    assert!(settings.http.trusted_proxies.is_empty() && settings.auth.registration_roles.is_empty());
+    let settings = load(&[("PLAYHOUSE_HTTP__TRUSTED_PROXIES", "10.0.0.1, ::1")]).unwrap();
+    assert_eq!(settings.http.trusted_proxies.len(), 2);
 }
 
 #[test]

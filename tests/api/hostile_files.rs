@@ -272,6 +272,11 @@ async fn a_film_whose_index_lies_or_is_cut_off_is_refused() {
         trackless[at..at + 4].copy_from_slice(b"free");
     }
     house.refuses("without tracks", "film.mp4", trackless).await;
+    let sync_word = b"\xff\xf1#EXTM3U\n#EXTINF:1,\n".to_vec();
+    house.refuses("a playlist behind a sync word", "sound.aac", sync_word).await;
+    let recording = ffmpeg(&["-f", "lavfi", "-i", "testsrc=duration=1:size=64x48"], "mkv");
+    let cluster = recording.windows(4).position(|window| window == b"\x1f\x43\xb6\x75").expect("a cluster");
+    house.refuses("no packet behind the index", "film.mkv", recording[..cluster].to_vec()).await;
     for ending in ["jpg", "png", "webp"] {
         let picture = ffmpeg(&["-f", "lavfi", "-i", "testsrc=duration=1", "-frames:v", "1"], ending);
         house.refuses("a picture's first bytes", "a.jpg", picture[..16].to_vec()).await;

@@ -16,8 +16,9 @@ pub(super) enum Asked {
 /// Reads the value of a `Range` header for a file of `length` bytes.
 pub(super) fn parse(value: &str, length: u64) -> Asked {
     let Some((unit, set)) = value.split_once('=') else { return Asked::Whole };
-    // Nothing lies in an empty file: it is given whole.
-    if !unit.eq_ignore_ascii_case("bytes") || length == 0 {
+    // Nothing lies in an empty file: it is given whole. RFC 9110 §14.2: space stands around the commas of the set,
+    // not before it.
+    if !unit.eq_ignore_ascii_case("bytes") || set.starts_with([' ', '\t']) || length == 0 {
         return Asked::Whole;
     }
     // RFC 9110 §5.6.1: a recipient takes empty elements of a list.
@@ -83,6 +84,8 @@ mod tests {
             "bytes=1-2-3",
             "bytes=+1-2",
             "bytes= 1 - 2",
+            "bytes= 0-1",
+            "bytes=\t0-1",
             "items=0-1",
             "bytes=,",
             "bytes=0-1,3-4",
@@ -99,7 +102,7 @@ mod tests {
             ("bytes=0-0", Asked::Part(0..1)),
             ("Bytes=0-", Asked::Part(0..10)),
             ("bytes=9-9,", Asked::Part(9..10)),
-            ("bytes= 9-20", Asked::Part(9..10)),
+            ("bytes=, 9-20", Asked::Part(9..10)),
             ("bytes=-3", Asked::Part(7..10)),
             ("bytes=-99", Asked::Part(0..10)),
             ("bytes=-99999999999999999999999", Asked::Part(0..10)),
