@@ -2,11 +2,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use diesel::PgConnection;
+use diesel::{PgConnection, result::Error as DieselError};
 
 use crate::{
     cache::{Cache, Scope},
-    db::{Db, DbError},
+    db::{Db, DbError, LongWork},
 };
 
 /// Runs `work` and moves `scopes` on, whatever becomes of the caller: work that outlives its
@@ -21,28 +21,38 @@ where
     E: From<DbError> + Send + 'static,
     F: FnOnce(&mut PgConnection) -> Result<T, E> + Send + 'static,
 {
-    write_touching(db, cache, scopes, |conn, _| work(conn)).await
+    let announcement = Announcement::of(cache, &scopes);
+    let done = db
+        .run(move |conn| {
+            // Dropped when the work has ended, also by a panic.
+            let _announcement = announcement;
+            work(conn)
+        })
+        .await;
+    cache.invalidate(&scopes).await;
+    done
 }
 
-/// As [`write`], for work that finds out what else it moves: it says so before it commits.
+/// As [`write`], for long work, in a transaction, that finds out what else it moves.
 ///
 /// # Errors
 /// As [`write`].
-pub(super) async fn write_touching<T, E, F>(db: &Db, cache: &Cache, scopes: Vec<Scope>, work: F) -> Result<T, E>
+pub(super) async fn write_touching<T, E, F>(db: &LongWork, cache: &Cache, scopes: Vec<Scope>, work: F) -> Result<T, E>
 where
     T: Send + 'static,
-    E: From<DbError> + Send + 'static,
+    E: From<DbError> + From<DieselError> + Send + 'static,
     F: FnOnce(&mut PgConnection, &Touched) -> Result<T, E> + Send + 'static,
 {
     let announcement = Announcement::of(cache, &scopes);
     let touched = announcement.touched.clone();
     let done = db
         .run(move |conn| {
-            // Dropped when the work has ended, also by a panic.
-            let announcement = announcement;
-            work(conn, &announcement.touched)
+            let done = work(conn, &announcement.touched)?;
+            // It leaves the transaction with the result: what it announces is committed when it is dropped.
+            Ok::<_, E>((done, announcement))
         })
         .await;
+    let done = done.map(|(done, _)| done);
     cache.invalidate(&touched.scopes()).await;
     done
 }

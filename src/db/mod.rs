@@ -4,6 +4,7 @@
 //! knows no actor of the business and no wire shape.
 
 pub mod listing;
+mod long;
 pub mod migrations;
 mod pool;
 pub mod queries;
@@ -22,15 +23,15 @@ use diesel::{
     result::{DatabaseErrorKind, Error as DieselError},
 };
 use secrecy::ExposeSecret as _;
-use tokio::sync::Semaphore;
 
+pub use self::long::LongWork;
 use crate::{
     mailbox::{AskError, Workers},
     settings::{DatabaseSettings, millis},
 };
 
-/// How long a search waits for its turn.
-const SEARCH_WAIT: Duration = Duration::from_millis(100);
+/// How PostgreSQL names, in English, what it ends because a limit of ours was reached. Diesel does not give the code.
+const LIMITS: [&str; 2] = ["due to lock timeout", "due to statement timeout"];
 
 /// What can go wrong with a piece of database work.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +73,9 @@ impl From<DieselError> for DbError {
                 | DatabaseErrorKind::UnableToSendCommand
                 | DatabaseErrorKind::SerializationFailure
                 | DatabaseErrorKind::ReadOnlyTransaction => Self::Away(info.message().to_owned()),
+                DatabaseErrorKind::Unknown if LIMITS.iter().any(|limit| info.message().ends_with(limit)) => {
+                    Self::Away(info.message().to_owned())
+                }
                 _ => Self::Fault(error),
             },
             other => Self::Fault(other),
@@ -93,8 +97,7 @@ impl From<AskError> for DbError {
 pub struct Db {
     workers: Workers<pool::Lease>,
     pool: Arc<pool::Pool>,
-    /// Half of the threads: searches leave the others to everyone else.
-    searches: Arc<Semaphore>,
+    turns: long::Turns,
 }
 
 impl Db {
@@ -108,8 +111,7 @@ impl Db {
         let workers = Workers::start(threads, settings.queue, millis(settings.deadline_ms), move || {
             pool::Lease::new(Arc::clone(&leases), Arc::clone(&breaks))
         });
-        let searches = Arc::new(Semaphore::new((threads / 2).max(1)));
-        Self { workers, pool, searches }
+        Self { workers, pool, turns: long::Turns::over(threads) }
     }
 
     /// Runs `work` with a connection on a database thread.
@@ -127,6 +129,16 @@ impl Db {
         self.workers.run(move |lease| lease.with(work)).await.map_err(|error| E::from(DbError::from(error)))?
     }
 
+    async fn run_within<T, E, F>(&self, deadline: Duration, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<DbError> + Send + 'static,
+        F: FnOnce(&mut PgConnection) -> Result<T, E> + Send + 'static,
+    {
+        let work = move |lease: &mut pool::Lease| lease.with(work);
+        self.workers.run_within(deadline, work).await.map_err(|error| E::from(DbError::from(error)))?
+    }
+
     /// As [`Db::run`], for work that can take long, such as a search: at most half of the threads do it
     /// at a time.
     ///
@@ -138,8 +150,7 @@ impl Db {
         E: From<DbError> + Send + 'static,
         F: FnOnce(&mut PgConnection) -> Result<T, E> + Send + 'static,
     {
-        let turn = tokio::time::timeout(SEARCH_WAIT, Arc::clone(&self.searches).acquire_owned()).await;
-        let Ok(Ok(turn)) = turn else { return Err(DbError::Away("too many searches at a time".to_owned()).into()) };
+        let turn = self.turns.search().await?;
         self.run(move |conn| {
             let _turn = turn;
             work(conn)

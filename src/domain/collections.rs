@@ -10,6 +10,26 @@ use super::{
 /// Most movies of a collection.
 pub const MOST_MOVIES: usize = 1000;
 
+/// Bytes of text above which an answer is large.
+const LARGE: u64 = 256 * 1024;
+
+/// How large an answer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// As most are.
+    Ordinary,
+    /// So large that few are held at a time.
+    Large,
+}
+
+impl Extent {
+    /// Of an answer with so many bytes of text.
+    #[must_use]
+    pub fn of(bytes: i64) -> Self {
+        if u64::try_from(bytes).is_ok_and(|bytes| bytes <= LARGE) { Self::Ordinary } else { Self::Large }
+    }
+}
+
 /// A movie as a client gives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
@@ -44,6 +64,15 @@ impl Movies {
             return Err(Invalid(format!("must be {MOST_MOVIES} movies at most")));
         }
         Ok(Self(movies))
+    }
+
+    /// How large they are together.
+    #[must_use]
+    pub fn extent(&self) -> Extent {
+        let texts = |movie: &NewMovie| movie.title.as_str().len().saturating_add(movie.description.as_str().len());
+        let genres = |movie: &NewMovie| movie.genres.as_ref().map_or(0, |genres| genres.as_str().len());
+        let bytes: usize = self.0.iter().map(|movie| texts(movie).saturating_add(genres(movie))).sum();
+        Extent::of(i64::try_from(bytes).unwrap_or(i64::MAX))
     }
 
     /// The movies.

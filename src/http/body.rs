@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 pub use self::{
-    arrival::{BodySize, LargeBodies, declared_length},
+    arrival::{BodySize, declared_length},
     values::Described,
 };
 use super::error::{ApiError, FieldError, MOST_ERRORS, Rule};

@@ -19,6 +19,7 @@ pub mod media_links;
 pub mod openapi;
 pub mod ops;
 pub mod origin;
+pub mod places;
 pub mod playback;
 pub mod query;
 pub mod routes;
@@ -28,7 +29,7 @@ use std::{future::Ready, net::IpAddr, ops::Deref, sync::Arc};
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header, web};
 
-use self::{body::LargeBodies, drain::Drain, error::ApiError, routes::Routes};
+use self::{drain::Drain, error::ApiError, places::Places, routes::Routes};
 use crate::{
     actors::{
         auth::Auth,
@@ -66,8 +67,10 @@ pub struct House {
     pub channels: Channels,
     /// Lists of movies.
     pub collections: Collections,
-    /// How many large bodies are read at a time.
-    pub large_bodies: LargeBodies,
+    /// For large bodies that are worked on.
+    pub large_bodies: Places,
+    /// For large answers that are sent.
+    pub large_answers: Places,
     /// Streams.
     pub playback: Playback,
     /// How many plays may be opened.

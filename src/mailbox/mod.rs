@@ -105,10 +105,22 @@ impl<S: Unpin + 'static> Workers<S> {
         T: Send + 'static,
         F: FnOnce(&mut S) -> T + Send + 'static,
     {
-        let end = tokio::time::Instant::now() + self.deadline;
+        self.run_within(self.deadline, work).await
+    }
+
+    /// As [`Workers::run`], for work with a deadline of its own.
+    ///
+    /// # Errors
+    /// As [`Workers::run`].
+    pub async fn run_within<T, F>(&self, deadline: Duration, work: F) -> Result<T, AskError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut S) -> T + Send + 'static,
+    {
+        let end = tokio::time::Instant::now() + deadline;
         let permit = match Arc::clone(&self.permits).try_acquire_owned() {
             Ok(permit) => permit,
-            Err(_) => tokio::time::timeout(PATIENCE.min(self.deadline), Arc::clone(&self.permits).acquire_owned())
+            Err(_) => tokio::time::timeout(PATIENCE.min(deadline), Arc::clone(&self.permits).acquire_owned())
                 .await
                 .map_err(|_| AskError::Full)?
                 .map_err(|_| AskError::Closed)?,
@@ -126,10 +138,16 @@ impl<S: Unpin + 'static> Workers<S> {
             return Err(AskError::Closed);
         }
         self.addr.do_send(Job { work, permit });
-        tokio::time::timeout_at(end, result)
-            .await
-            .map_err(|_| AskError::Deadline)?
-            .map_err(|_| if self.addr.connected() { AskError::Panicked } else { AskError::Closed })
+        tokio::time::timeout_at(end, result).await.map_err(|_| AskError::Deadline)?.map_err(|_| {
+            if tokio::time::Instant::now() >= end {
+                // It was not begun any more.
+                AskError::Deadline
+            } else if self.addr.connected() {
+                AskError::Panicked
+            } else {
+                AskError::Closed
+            }
+        })
     }
 
     /// Whether the threads still take work.

@@ -11,11 +11,14 @@ use super::Rule;
 pub struct CollectionSettings {
     pub json_limit_bytes: usize,
     pub large_bodies: usize,
+    pub large_answers: usize,
+    pub per_account: u32,
+    pub write_deadline_ms: u64,
 }
 
 impl CollectionSettings {
     /// `ordinary`: the limit of all other bodies.
-    pub(super) const fn rules(&self, ordinary: usize) -> [Rule; 2] {
+    pub(super) const fn rules(&self, ordinary: usize) -> [Rule; 5] {
         [
             (
                 "collections.json_limit_bytes",
@@ -26,6 +29,17 @@ impl CollectionSettings {
                 "collections.large_bodies",
                 self.large_bodies >= 1 && self.large_bodies <= 10_000,
                 "lies between 1 and 10000",
+            ),
+            (
+                "collections.large_answers",
+                self.large_answers >= 1 && self.large_answers <= 10_000,
+                "lies between 1 and 10000",
+            ),
+            ("collections.per_account", self.per_account >= 1, "is 1 at least"),
+            (
+                "collections.write_deadline_ms",
+                self.write_deadline_ms >= 100 && self.write_deadline_ms <= 600_000,
+                "lies between 100 and 600000",
             ),
         ]
     }

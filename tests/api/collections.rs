@@ -2,6 +2,7 @@
 
 mod costs;
 mod favourites;
+mod largest;
 mod limits;
 mod races;
 mod sharing;
@@ -37,6 +38,7 @@ fn patient(db: &TestDb) -> Plan {
     Plan::over(db)
         .with("PLAYHOUSE_DATABASE__DEADLINE_MS", "60000")
         .with("PLAYHOUSE_DATABASE__STATEMENT_TIMEOUT_MS", "60000")
+        .with("PLAYHOUSE_COLLECTIONS__WRITE_DEADLINE_MS", "240000")
 }
 
 impl App {

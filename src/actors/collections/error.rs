@@ -8,6 +8,9 @@ pub enum CollectionsError {
     /// The account has no such collection.
     #[error("no such collection")]
     NotFound,
+    /// The account has as many as it may have.
+    #[error("an account may have {0} collections")]
+    TooMany(i64),
     /// The account is gone.
     #[error("the account is gone")]
     AccountGone,

@@ -1,25 +1,30 @@
 //! Collections and the movies they share. A fixed number of statements, whatever the number of movies.
 //! Callers own the transactions.
 //!
-//! Whoever writes locks collections first (several by id), then movies, all of them in one statement in the
+//! Whoever writes locks the account first (where it is made or removed), then collections (several by id), then
+//! movies, all of them in one statement in the
 //! order of their uuids: so two wait for each other in no circle. A movie is removed with the last collection that
 //! holds it, by a statement that begins after the movie was locked: whoever took it meanwhile is seen, and whoever
 //! comes later puts it in anew.
 
+mod extent;
 mod favourites;
 
 use diesel::{
     prelude::*,
     sql_query,
-    sql_types::{Array, Text, Uuid as SqlUuid},
+    sql_types::{Array, Nullable, Text, Uuid as SqlUuid},
 };
 use uuid::Uuid;
 
-pub use self::favourites::favourite_genres;
+pub use self::{
+    extent::{bytes, bytes_of_account},
+    favourites::favourite_genres,
+};
 use crate::{
     db::{
         rows::collection::{ListedRow, PlacedRow},
-        schema::{collection_movies, collections, movies},
+        schema::{collection_movies, collections, movies, users},
     },
     domain::{
         collections::{Collection, Movie, Movies, NewMovie},
@@ -27,9 +32,6 @@ use crate::{
         text::{Description, GenreNames, LongTitle},
     },
 };
-
-/// Holders of changed movies that are looked at; where there are more, not all are told.
-pub const MOST_HOLDERS: i64 = 1000;
 
 /// The collections of an account, the oldest first.
 ///
@@ -73,6 +75,18 @@ pub fn lock(conn: &mut PgConnection, account: UserId, id: CollectionId) -> Query
     own.select(collections::id).for_update().first::<Uuid>(conn).optional().map(|found| found.is_some())
 }
 
+/// How many collections the account has. It makes no others until the transaction ends; `None` where it is gone.
+///
+/// # Errors
+/// Diesel's.
+pub fn count_locked(conn: &mut PgConnection, account: UserId) -> QueryResult<Option<i64>> {
+    let row = users::table.find(account.uuid()).select(users::id).for_no_key_update();
+    if row.first::<Uuid>(conn).optional()?.is_none() {
+        return Ok(None);
+    }
+    collections::table.filter(collections::user_id.eq(account.uuid())).count().get_result(conn).map(Some)
+}
+
 /// Stores a collection without movies.
 ///
 /// # Errors
@@ -114,18 +128,19 @@ pub fn update(
 }
 
 /// Takes up the movies, and locks them together with those the collection holds already. One that is there gets what
-/// is said of it now.
+/// is said of it now; of genres nothing may be said ($6).
 const TAKE_UP: &str = "INSERT INTO movies (uuid, title, description, genres) \
-    SELECT uuid, title, description, genres FROM ( \
+    SELECT uuid, title, description, coalesce(genres, '') FROM ( \
         SELECT n.* FROM unnest($1, $2, $3, $4) AS n (uuid, title, description, genres) \
         UNION ALL SELECT m.uuid, m.title, m.description, m.genres \
             FROM collection_movies h JOIN movies m ON m.uuid = h.movie_uuid \
             WHERE h.collection_id = $5 AND m.uuid <> ALL ($1) \
     ) asked ORDER BY uuid \
     ON CONFLICT (uuid) DO UPDATE SET title = excluded.title, description = excluded.description, \
-        genres = excluded.genres, updated_at = now() \
-    WHERE excluded.uuid = ANY ($1) AND (movies.title, movies.description, movies.genres) \
-        IS DISTINCT FROM (excluded.title, excluded.description, excluded.genres) \
+        genres = CASE WHEN excluded.uuid = ANY ($6) THEN movies.genres ELSE excluded.genres END, updated_at = now() \
+    WHERE excluded.uuid = ANY ($1) AND ((movies.title, movies.description) \
+        IS DISTINCT FROM (excluded.title, excluded.description) \
+        OR movies.genres <> excluded.genres AND excluded.uuid <> ALL ($6)) \
     RETURNING uuid";
 
 const PLACE: &str = "INSERT INTO collection_movies (collection_id, movie_uuid, position) \
@@ -145,13 +160,14 @@ struct Key {
 /// # Errors
 /// Diesel's.
 pub fn fill(conn: &mut PgConnection, id: CollectionId, given: Movies) -> QueryResult<Vec<Uuid>> {
-    let Columns { uuids, titles, descriptions, genres } = given.into_vec().into_iter().collect();
+    let Columns { uuids, titles, descriptions, genres, silent } = given.into_vec().into_iter().collect();
     let changed: Vec<Key> = sql_query(TAKE_UP)
         .bind::<Array<SqlUuid>, _>(&uuids)
         .bind::<Array<Text>, _>(&titles)
         .bind::<Array<Text>, _>(&descriptions)
-        .bind::<Array<Text>, _>(&genres)
+        .bind::<Array<Nullable<Text>>, _>(&genres)
         .bind::<SqlUuid, _>(id.uuid())
+        .bind::<Array<SqlUuid>, _>(&silent)
         .load(conn)?;
     let held = collection_movies::table.filter(collection_movies::collection_id.eq(id.uuid()));
     let dropped: Vec<Uuid> = diesel::delete(held.filter(collection_movies::movie_uuid.ne_all(&uuids)))
@@ -162,16 +178,18 @@ pub fn fill(conn: &mut PgConnection, id: CollectionId, given: Movies) -> QueryRe
     Ok(changed.into_iter().map(|row| row.uuid).collect())
 }
 
-/// The accounts whose collections hold these movies, some of them several times; [`MOST_HOLDERS`] at most.
+/// Up to `most` accounts but this one whose collections hold these movies.
 ///
 /// # Errors
 /// Diesel's.
-pub fn holders(conn: &mut PgConnection, changed: &[Uuid]) -> QueryResult<Vec<UserId>> {
+pub fn holders(conn: &mut PgConnection, account: UserId, (changed, most): (&[Uuid], i64)) -> QueryResult<Vec<UserId>> {
     let holders: Vec<Uuid> = collection_movies::table
         .inner_join(collections::table.on(collections::id.eq(collection_movies::collection_id)))
         .filter(collection_movies::movie_uuid.eq_any(changed))
+        .filter(collections::user_id.ne(account.uuid()))
         .select(collections::user_id)
-        .limit(MOST_HOLDERS)
+        .distinct()
+        .limit(most)
         .load(conn)?;
     Ok(holders.into_iter().map(UserId::from).collect())
 }
@@ -225,7 +243,9 @@ struct Columns {
     uuids: Vec<Uuid>,
     titles: Vec<String>,
     descriptions: Vec<String>,
-    genres: Vec<String>,
+    genres: Vec<Option<String>>,
+    /// Of whose genres nothing is said.
+    silent: Vec<Uuid>,
 }
 
 impl FromIterator<NewMovie> for Columns {
@@ -235,7 +255,10 @@ impl FromIterator<NewMovie> for Columns {
             columns.uuids.push(uuid.uuid());
             columns.titles.push(title.into_string());
             columns.descriptions.push(description.into_string());
-            columns.genres.push(genres.map(GenreNames::into_string).unwrap_or_default());
+            if genres.is_none() {
+                columns.silent.push(uuid.uuid());
+            }
+            columns.genres.push(genres.map(GenreNames::into_string));
         }
         columns
     }

@@ -1,16 +1,20 @@
 //! How a JSON body arrives: its type, its size, its time, and where it is parsed.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use actix_web::{HttpRequest, dev::Payload, http::header, web};
+use actix_web::{HttpMessage as _, HttpRequest, dev::Payload, http::header, web};
 use bytes::BytesMut;
 use futures_util::StreamExt as _;
 use serde_json::Value;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Body, Fields};
 use crate::{
-    http::{State, error::ApiError},
+    http::{
+        State,
+        access::{Access as _, SignedIn},
+        error::ApiError,
+        places::Place,
+    },
     settings::Settings,
 };
 
@@ -18,15 +22,13 @@ use crate::{
 const PARSED_AT_ONCE: usize = 256 * 1024;
 /// Most values in a body: each takes memory, however short it is written.
 const MOST_VALUES: usize = 200_000;
-/// How long a large body waits for its turn.
-const LONGEST_TURN: Duration = Duration::from_secs(1);
 
 /// How large a body may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodySize {
     /// As `http.json_limit_bytes` says.
     Ordinary,
-    /// As `collections.json_limit_bytes` says.
+    /// As `collections.json_limit_bytes` says; of an account that may have one of the places for such.
     Large,
 }
 
@@ -39,43 +41,25 @@ impl BodySize {
     }
 }
 
-/// Room for bodies above the ordinary limit. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct LargeBodies(Arc<Semaphore>);
-
-impl LargeBodies {
-    /// Room for `most` at a time.
-    #[must_use]
-    pub fn new(most: usize) -> Self {
-        Self(Arc::new(Semaphore::new(most)))
-    }
-
-    async fn turn(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        let busy = || ApiError::Unavailable("too many large bodies at a time".into());
-        let turn = tokio::time::timeout(LONGEST_TURN, Arc::clone(&self.0).acquire_owned()).await;
-        turn.map_err(|_| busy())?.map_err(|_| busy())
-    }
-}
-
 /// The body of a request.
 ///
 /// # Errors
-/// 400, 408, 413, 415; 503 where too many large ones come at a time.
+/// 400, 408, 413, 415; for a large one also 401, and 503 where too many large ones come at a time.
 pub(super) async fn read<T: Body>(request: &HttpRequest, payload: Payload) -> Result<T, ApiError> {
     let state = State::of(request)?;
     is_json(request)?;
     let limit = T::SIZE.limit(&state.settings);
     let wait = Duration::from_millis(state.settings.http.body_timeout_ms);
-    let whole = Arriving { state, limit, room: None, body: BytesMut::new() }.whole(request, payload);
-    let Arriving { body, room, .. } = tokio::time::timeout(wait, whole).await.map_err(|_| ApiError::Timeout)??;
+    let whole = Arriving { state, limit, place: None, body: BytesMut::new() }.whole(request, payload);
+    let Arriving { body, place, .. } = tokio::time::timeout(wait, whole).await.map_err(|_| ApiError::Timeout)??;
+    if let Some(place) = place {
+        // What was read of it takes memory until the request is answered.
+        request.extensions_mut().insert(place);
+    }
     if body.len() <= PARSED_AT_ONCE {
         return parse(&body);
     }
-    let parsed = web::block(move || {
-        // The room is given back when the text is.
-        let (body, _room) = (body, room);
-        parse(&body)
-    });
+    let parsed = web::block(move || parse(&body));
     parsed.await.map_err(|error| ApiError::Fault(Box::new(error)))?
 }
 
@@ -83,21 +67,25 @@ pub(super) async fn read<T: Body>(request: &HttpRequest, payload: Payload) -> Re
 struct Arriving<'a> {
     state: &'a State,
     limit: usize,
-    room: Option<OwnedSemaphorePermit>,
+    place: Option<Place>,
     body: BytesMut,
 }
 
 impl Arriving<'_> {
     async fn whole(mut self, request: &HttpRequest, mut payload: Payload) -> Result<Self, ApiError> {
-        declared_length(request, u64::try_from(self.limit).unwrap_or(u64::MAX))?;
+        let declared = declared_length(request, u64::try_from(self.limit).unwrap_or(u64::MAX))?;
+        let declared = declared.and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
         while let Some(chunk) = payload.next().await {
             let chunk = chunk.map_err(|_| ApiError::BadRequest("The body broke off".to_owned()))?;
             let length = self.body.len() + chunk.len();
             if length > self.limit {
                 return Err(too_large(u64::try_from(self.limit).unwrap_or(u64::MAX)));
             }
-            if length > self.state.settings.http.json_limit_bytes && self.room.is_none() {
-                self.room = Some(self.state.large_bodies.turn().await?);
+            if length > self.state.settings.http.json_limit_bytes && self.place.is_none() {
+                let SignedIn(caller) = SignedIn::check(request).await?;
+                self.place = Some(self.state.large_bodies.take(caller.user_id).await?);
+                // One that grows by itself takes up to twice its size.
+                self.body.reserve(declared.saturating_sub(self.body.len()));
             }
             self.body.extend_from_slice(&chunk);
         }

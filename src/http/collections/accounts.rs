@@ -29,5 +29,5 @@ struct AccessDto<'a> {
 
 async fn register(_: Open, state: State, Json(body): Json<Registration>) -> Result<HttpResponse, ApiError> {
     let signed_in = state.auth.sign_up(body.into(), AccessLife::Long).await?;
-    Ok(json(StatusCode::CREATED, &AccessDto { access_token: text_of(&signed_in.tokens.access) }))
+    json(StatusCode::CREATED, &AccessDto { access_token: text_of(&signed_in.tokens.access) })
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::answer::{MessageDto, json};
+use super::answer::{MessageDto, json, place, placed};
 use crate::{
     domain::{
         collections::{Collection, CollectionChange, Listed, Movie, NewCollection, Shelf},
@@ -32,7 +32,15 @@ pub(super) fn routes(routes: Routes) -> Routes {
             doc("One's collections, the oldest first, and the genres that are most frequent in them")
                 .gives::<ShelfDto>(),
         )
-        .post("/collection", make, doc("Make a collection").takes::<NewCollection>().gives::<MadeDto>().creates())
+        .post(
+            "/collection",
+            make,
+            doc("Make a collection")
+                .takes::<NewCollection>()
+                .gives::<MadeDto>()
+                .creates()
+                .refuses(&[(409, "The account has as many collections as it may have")]),
+        )
         .get("/collection/{id}", read, doc("One's own collection with its movies").gives::<CollectionDto>())
         .put(
             "/collection/{id}",
@@ -45,18 +53,24 @@ pub(super) fn routes(routes: Routes) -> Routes {
 }
 
 async fn list(allowed: Keeping, state: State) -> Answer {
-    let shelf = state.collections.shelf(allowed.caller.user_id).await?;
-    Ok(json(StatusCode::OK, &ShelfDto::from(shelf)))
+    let account = allowed.caller.user_id;
+    let extent = state.collections.shelf_extent(account).await?;
+    let place = place(&state, account, extent).await?;
+    let shelf = state.collections.shelf(account, extent).await?;
+    placed(ShelfDto::from(shelf), place).await
 }
 
 async fn make(allowed: Keeping, state: State, Json(body): Json<NewCollection>) -> Answer {
     let id = state.collections.make(allowed.caller.user_id, body).await?;
-    Ok(json(StatusCode::CREATED, &MadeDto { collection_uuid: id.uuid() }))
+    json(StatusCode::CREATED, &MadeDto { collection_uuid: id.uuid() })
 }
 
 async fn read(allowed: Keeping, state: State, Id(id): Id<CollectionId>) -> Answer {
-    let collection = state.collections.one(allowed.caller.user_id, id).await?;
-    Ok(json(StatusCode::OK, &CollectionDto::from(collection)))
+    let account = allowed.caller.user_id;
+    let extent = state.collections.extent(account, id).await?;
+    let place = place(&state, account, extent).await?;
+    let collection = state.collections.one(account, id, extent).await?;
+    placed(CollectionDto::from(collection), place).await
 }
 
 async fn change(
@@ -65,13 +79,16 @@ async fn change(
     Id(id): Id<CollectionId>,
     Json(body): Json<CollectionChange>,
 ) -> Answer {
-    let collection = state.collections.change(allowed.caller.user_id, id, body).await?;
-    Ok(json(StatusCode::OK, &CollectionDto::from(collection)))
+    let account = allowed.caller.user_id;
+    let extent = state.collections.extent_after(account, id, &body).await?;
+    let place = place(&state, account, extent).await?;
+    let collection = state.collections.change(account, id, body).await?;
+    placed(CollectionDto::from(collection), place).await
 }
 
 async fn remove(allowed: Keeping, state: State, Id(id): Id<CollectionId>) -> Answer {
     state.collections.remove(allowed.caller.user_id, id).await?;
-    Ok(json(StatusCode::OK, &MessageDto { message: "collection deleted successfully" }))
+    json(StatusCode::OK, &MessageDto { message: "collection deleted successfully" })
 }
 
 /// The collection that was made.

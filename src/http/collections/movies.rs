@@ -5,21 +5,18 @@ use std::{
     num::NonZeroU32,
 };
 
-use actix_web::{
-    FromRequest, HttpRequest, HttpResponse,
-    dev::Payload,
-    http::{StatusCode, header},
-};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, http::StatusCode};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
+use super::answer::json;
 use crate::{
     domain::listing::LARGEST_PAGE,
     http::{
         State,
         access::SignedIn,
-        error::{ApiError, Cause, FieldError},
+        error::{ApiError, FieldError},
         openapi::{Parameter, Values, doc},
         origin::Origin,
         query::pairs,
@@ -69,8 +66,7 @@ async fn movies(_: SignedIn, state: State, Page(page): Page, Origin(origin): Ori
     let link = |number: NonZeroU32| format!("{origin}/movies/?page={number}");
     let answer =
         MoviesDto { count: page.count, next: page.next.map(link), previous: page.previous.map(link), data: &page.data };
-    let bytes = serde_json::to_vec(&answer).map_err(|error| ApiError::Fault(Cause::from(error)))?;
-    Ok(HttpResponse::build(StatusCode::OK).insert_header((header::CONTENT_TYPE, "application/json")).body(bytes))
+    json(StatusCode::OK, &answer)
 }
 
 fn page(query: &str) -> Result<NonZeroU32, ApiError> {

@@ -39,14 +39,14 @@ pub fn refusal(error: &ApiError) -> Refusal {
         | ApiError::Unavailable(_)
         | ApiError::Fault(_) => json!({"detail": error.to_string()}),
     };
-    // Writing a value of ours cannot fail.
-    Refusal { status: error.status(), body: serde_json::to_vec(&body).map(Bytes::from).unwrap_or_default() }
+    Refusal { status: error.status(), body: Bytes::from(body.to_string()) }
 }
 
 impl From<CollectionsError> for ApiError {
     fn from(error: CollectionsError) -> Self {
         match error {
             CollectionsError::NotFound => Self::no_such("Collection"),
+            CollectionsError::TooMany(most) => Self::Conflict(format!("An account may have {most} collections")),
             CollectionsError::AccountGone => Self::Token(TokenError::Ended),
             CollectionsError::Cached => Self::Fault(Box::new(error)),
             CollectionsError::Store(error) => error.into(),

@@ -1,9 +1,10 @@
 //! The count of requests, and its reset.
 
-use actix_web::HttpResponse;
+use actix_web::{HttpResponse, http::StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::answer::{MessageDto, json};
 use crate::http::{
     State,
     access::{Allowed, OperateServer, SignedIn},
@@ -23,7 +24,7 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .post(
             "/request-count/reset",
             reset,
-            doc("Begins the count of requests anew; this one is the last of the old count").gives::<DoneDto>(),
+            doc("Begins the count of requests anew; this one is the last of the old count").gives::<MessageDto>(),
         )
 }
 
@@ -33,18 +34,12 @@ struct CountDto {
     requests: u64,
 }
 
-/// What was done.
-#[derive(Debug, Serialize, ToSchema)]
-struct DoneDto {
-    message: &'static str,
-}
-
 async fn count(_: SignedIn, state: State, _: Counted) -> Result<HttpResponse, ApiError> {
     let requests = state.tally.request_count().await?;
-    Ok(HttpResponse::Ok().json(CountDto { requests }))
+    json(StatusCode::OK, &CountDto { requests })
 }
 
 async fn reset(owner: Allowed<OperateServer>, state: State, _: Counted) -> Result<HttpResponse, ApiError> {
     state.tally.reset_request_count(owner.caller.user_id).await?;
-    Ok(HttpResponse::Ok().json(DoneDto { message: "request count reset successfully" }))
+    json(StatusCode::OK, &MessageDto { message: "request count reset successfully" })
 }

@@ -74,12 +74,12 @@ async fn a_movie_in_two_collections_counts_twice_and_others_do_not_count() {
     assert_eq!(app.favourites(&bob).await, "Western");
 }
 
-/// Waits until the node keeps what it knows of the person's favourites: then only one statement, the list's, is sent.
+/// Waits until the node keeps what it knows of the person's favourites: then only the list's two statements are sent.
 async fn warm(app: &App, person: &Person) {
     let kept = async || {
         let before = crate::lists::statements(app, person).await;
         app.favourites(person).await;
-        crate::lists::statements(app, person).await - before == 1
+        crate::lists::statements(app, person).await - before == 2
     };
     let in_time = crate::support::app::eventually(std::time::Duration::from_secs(20), kept).await;
     assert!(in_time, "favourites are never kept");
@@ -142,4 +142,21 @@ async fn a_movie_that_many_hold_moves_the_favourites_of_all() {
     warm(&app, &ann).await;
     app.collect(&bob, "Bob's", &[movie(1, "New")]).await;
     assert_eq!(app.favourites(&ann).await, "New");
+}
+
+#[actix_web::test]
+async fn a_thousand_new_movies_of_one_account_leave_what_others_like_kept() {
+    let db = TestDb::create();
+    // Nothing else sends statements meanwhile, and no second connection is opened.
+    let plan =
+        patient(&db).with("PLAYHOUSE_STATISTICS__FOLLOW_MS", "600000").with("PLAYHOUSE_DATABASE__POOL_SIZE", "1");
+    let app = plan.start();
+    let (ann, bob) = (app.register().await, app.register().await);
+    app.collect(&ann, "Ann's", &[movie(5000, "Noir")]).await;
+    app.favourites(&ann).await;
+    warm(&app, &ann).await;
+    app.collect(&bob, "Bob's", &super::movies(0..1000)).await;
+    let before = crate::lists::statements(&app, &ann).await;
+    assert_eq!(app.favourites(&ann).await, "Noir");
+    assert_eq!(crate::lists::statements(&app, &ann).await - before, 2, "they were computed again");
 }

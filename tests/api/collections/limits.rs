@@ -134,3 +134,21 @@ async fn a_movie_that_is_there_twice_counts_once_and_a_thousand_are_the_most() {
     let said = plain(&app.try_collect(&ann, "Wrong", &wrong).await, 400);
     assert_eq!(said["movies"].as_array().unwrap().len(), 50);
 }
+
+#[actix_web::test]
+async fn genres_that_are_absent_leave_those_that_are_known() {
+    let db = TestDb::create();
+    let app = App::start(&db);
+    let ann = app.register().await;
+    let path = app.collect(&ann, "Nights", &[movie(1, "Noir"), movie(2, "Drama"), movie(3, "Western")]).await;
+    let mut given = vec![movie(1, ""), movie(2, ""), movie(3, "")];
+    given[0].as_object_mut().unwrap().remove("genres");
+    given[0]["title"] = json!("Renamed");
+    given[1]["genres"] = Value::Null;
+    let mut shown = given.clone();
+    shown[0]["genres"] = json!("Noir");
+    shown[1]["genres"] = json!("Drama");
+    assert_eq!(plain(&app.put(&path, &ann, json!({"movies": given})).await, 200)["movies"], json!(shown));
+    app.collect(&ann, "Days", &given).await;
+    assert_eq!(plain(&app.get(&path, &ann).await, 200)["movies"], json!(shown));
+}
