@@ -52,6 +52,8 @@ const LINK_WAIT: Duration = Duration::from_millis(500);
 const BACKLOG: i32 = 1024;
 /// For what has been answered to leave the process.
 const LAST_BYTES: Duration = Duration::from_millis(200);
+/// How long the end waits for a Postgres that is away, to write when API keys were last used.
+const LAST_USES: Duration = Duration::from_secs(1);
 /// How long the end waits for a Redis that is away, to write the last counts.
 const LAST_COUNTS: Duration = Duration::from_secs(2);
 
@@ -146,7 +148,9 @@ impl Server {
             () = stop() => {}
         }
         playback.flush().await;
-        auth.flush().await;
+        if tokio::time::timeout(LAST_USES, auth.flush()).await.is_err() {
+            tracing::warn!("when API keys were last used was not written: Postgres is away");
+        }
         // A worker may still serve a connection: what it answered after the last flush would be lost.
         drain.close(LAST_BYTES).await;
         tokio::select! {
@@ -370,4 +374,21 @@ fn cors() -> Cors {
 /// It cannot be written as JSON.
 pub fn openapi() -> Result<String, serde_json::Error> {
     serde_json::to_string_pretty(&http::openapi::document(&http::contracts()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{actors::playback::longest_flush, jobs::GOODBYE};
+
+    #[test]
+    fn by_default_the_process_ends_within_thirty_seconds_also_where_both_stores_are_away() {
+        let settings = Settings::from_variables(config::Map::new()).unwrap();
+        let requests = Duration::from_secs(settings.http.shutdown_seconds) + LAST_BYTES;
+        let jobs = Duration::from_secs(settings.jobs.stop_seconds) + GOODBYE;
+        // The last try to write the counts may begin when their time ends.
+        let counts = LAST_COUNTS + Duration::from_millis(settings.redis.timeout_ms);
+        let all = requests + jobs + longest_flush() + LAST_USES + LAST_BYTES + counts;
+        assert!(all < Duration::from_secs(30), "{all:?}");
+    }
 }

@@ -124,7 +124,8 @@ impl Drain {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        // What the request did is done for who sees that it has ended.
+        self.0.fetch_sub(1, Ordering::Release);
     }
 }
 

@@ -186,9 +186,10 @@ impl ApiError {
 
     const fn status_of_provider(error: &ProviderError) -> StatusCode {
         match error {
-            ProviderError::NotConfigured | ProviderError::Away { .. } | ProviderError::Resting { .. } => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            ProviderError::NotConfigured
+            | ProviderError::Away { .. }
+            | ProviderError::Resting { .. }
+            | ProviderError::Busy => StatusCode::SERVICE_UNAVAILABLE,
             ProviderError::Nonsense(_) => StatusCode::BAD_GATEWAY,
             ProviderError::NoSuchPage => StatusCode::NOT_FOUND,
             ProviderError::Died => StatusCode::INTERNAL_SERVER_ERROR,
@@ -202,7 +203,7 @@ impl ApiError {
             Self::TooManyRequests { retry_after, .. } => Some(*retry_after),
             Self::Blocked { seconds_left, .. } => Some(*seconds_left),
             Self::Maintenance(_) | Self::Provider(ProviderError::NotConfigured) => Some(30),
-            Self::Unavailable(_) => Some(1),
+            Self::Unavailable(_) | Self::Provider(ProviderError::Busy) => Some(1),
             Self::Provider(ProviderError::Away { retry_after, .. } | ProviderError::Resting { retry_after }) => {
                 Some(*retry_after)
             }
@@ -372,6 +373,7 @@ impl From<ProviderError> for ApiError {
             ProviderError::NotConfigured
             | ProviderError::Away { .. }
             | ProviderError::Resting { .. }
+            | ProviderError::Busy
             | ProviderError::Nonsense(_) => Self::Provider(error),
         }
     }

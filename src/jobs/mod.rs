@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// For saying goodbye to Postgres, beyond what the jobs get to finish.
-const GOODBYE: Duration = Duration::from_secs(1);
+pub(crate) const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Something to do later. The value is all that the handler gets, on another node perhaps: ids rather
 /// than rows. Fields that are added later need a default, for jobs that wait since before.

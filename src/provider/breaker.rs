@@ -44,6 +44,8 @@ pub(super) enum Kind {
 enum Outcome {
     Answered,
     Failed,
+    /// It ended before all its tries were made, and says nothing.
+    GivenUp,
 }
 
 /// The call is not made. After so long another may be.
@@ -92,9 +94,11 @@ impl Circuit {
                 self.failed.clear();
                 self.standing = Standing::Closed;
             }
-            (Standing::HalfOpen, Kind::Probe, Outcome::Failed) => self.open(now),
+            (Standing::HalfOpen, Kind::Probe, Outcome::Failed | Outcome::GivenUp) => self.open(now),
             // A call from before it opened says nothing about the provider of now.
-            (Standing::Open { .. }, _, _) | (Standing::HalfOpen, Kind::Call, _) => {}
+            (Standing::Closed, _, Outcome::GivenUp)
+            | (Standing::Open { .. }, _, _)
+            | (Standing::HalfOpen, Kind::Call, _) => {}
         }
     }
 
@@ -189,19 +193,25 @@ impl Breaker {
         Self { steps: Steps { circuit, standing: publish }.start(), standing }
     }
 
-    /// The refusal of a breaker that is open and rests, at once.
+    /// The refusal of a breaker that rests, or that waits for its probe, at once.
     pub(super) fn refusal(&self) -> Option<Refused> {
         match *self.standing.borrow() {
             Standing::Open { until } => {
                 let left = until.saturating_duration_since(Instant::now());
                 (!left.is_zero()).then_some(Refused(left))
             }
-            Standing::Closed | Standing::HalfOpen => None,
+            Standing::HalfOpen => Some(Refused(SHORTLY)),
+            Standing::Closed => None,
         }
     }
 
-    /// Whether calls pass, so that another try is worth it.
-    pub(super) fn is_closed(&self) -> bool {
+    /// Whether a call that was let through may make another try.
+    pub(super) fn goes_on(&self) -> Result<(), Refused> {
+        if self.is_closed() { Ok(()) } else { Err(self.refusal().unwrap_or(Refused(SHORTLY))) }
+    }
+
+    /// Whether calls pass.
+    fn is_closed(&self) -> bool {
         *self.standing.borrow() == Standing::Closed
     }
 
@@ -229,6 +239,11 @@ impl Ticket {
     /// The provider has answered.
     pub(super) fn answered(mut self) {
         self.outcome = Outcome::Answered;
+    }
+
+    /// The call ends before its time, for no fault of the provider's.
+    pub(super) fn given_up(mut self) {
+        self.outcome = Outcome::GivenUp;
     }
 }
 
@@ -280,6 +295,19 @@ mod tests {
         }
         assert_eq!(circuit.enter(now), Err(Refused(REST)));
         assert_eq!(circuit.enter(now + SECOND), Err(Refused(4 * SECOND)));
+    }
+
+    #[test]
+    fn calls_that_were_given_up_neither_open_it_nor_begin_the_row_anew() {
+        let (mut circuit, now) = circuit();
+        for _ in 0..100 {
+            assert_eq!(call(&mut circuit, Outcome::GivenUp, now), Ok(Kind::Call));
+        }
+        for _ in 0..3 {
+            assert_eq!(call(&mut circuit, Outcome::Failed, now), Ok(Kind::Call));
+            call(&mut circuit, Outcome::GivenUp, now).ok();
+        }
+        assert_eq!(circuit.enter(now), Err(Refused(REST)));
     }
 
     #[test]

@@ -10,17 +10,17 @@ mod page;
 
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
-use backon::{ExponentialBuilder, Retryable as _};
+use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use secrecy::ExposeSecret as _;
 use tokio::{
-    sync::Semaphore,
+    sync::{Semaphore, SemaphorePermit},
     time::{Instant, timeout_at},
 };
 
 use self::{
     breaker::{Breaker, Kind, Refused},
     client::{Client, TryError},
-    joined::Joined,
+    joined::{Joined, Waiters},
 };
 pub use self::{
     client::{Nonsense, ProviderAddressError},
@@ -43,12 +43,15 @@ pub enum ProviderError {
         #[source]
         cause: AwayCause,
     },
-    /// It was away a moment ago, and is left alone; nothing was sent.
+    /// It was away a moment ago, and is left alone; nothing was sent, or nothing more.
     #[error("The provider of movies is away")]
     Resting {
         /// Seconds until it is worth asking again, 1 at least.
         retry_after: u64,
     },
+    /// Too many calls run or wait here: it was not asked, and no word is said of it.
+    #[error("Too many requests wait for the provider of movies")]
+    Busy,
     /// It has no page of this number.
     #[error("No such page")]
     NoSuchPage,
@@ -65,14 +68,16 @@ pub enum ProviderError {
 #[error(transparent)]
 pub struct AwayCause(Arc<dyn std::error::Error + Send + Sync>);
 
-/// A call could not begin: as many as may run were running.
-#[derive(Debug, thiserror::Error)]
-#[error("too many calls run")]
-struct Crowded;
-
 impl ProviderError {
-    fn away(wait: Option<Duration>, cause: impl std::error::Error + Send + Sync + 'static) -> Self {
-        Self::Away { retry_after: whole_seconds(wait.unwrap_or_default()), cause: AwayCause(Arc::new(cause)) }
+    fn of(error: TryError) -> Self {
+        match error {
+            TryError::Nonsense(nonsense) => Self::Nonsense(nonsense),
+            TryError::NoSuchPage => Self::NoSuchPage,
+            passing => Self::Away {
+                retry_after: whole_seconds(passing.wait().unwrap_or_default()),
+                cause: AwayCause(Arc::new(passing)),
+            },
+        }
     }
 
     /// For the metrics.
@@ -81,6 +86,7 @@ impl ProviderError {
             Self::NotConfigured => "not_configured",
             Self::Away { .. } => "away",
             Self::Resting { .. } => "refused",
+            Self::Busy => "busy",
             Self::NoSuchPage => "no_such_page",
             Self::Nonsense(_) => "nonsense",
             Self::Died => "died",
@@ -112,8 +118,20 @@ struct Way {
     breaker: Breaker,
     joined: Joined<Answer>,
     places: Semaphore,
+    /// What may wait for a place.
+    queue: Semaphore,
     backoff: ExponentialBuilder,
     deadline: Duration,
+}
+
+/// Why tries end without a page.
+enum Stop {
+    /// With the last try's error.
+    Tried(TryError),
+    /// Others have found the provider away.
+    LeftAlone(Refused),
+    /// Nobody waits for the page any more.
+    Unwanted,
 }
 
 impl Provider {
@@ -138,6 +156,7 @@ impl Provider {
             breaker: Breaker::start(settings),
             joined: Joined::default(),
             places: Semaphore::new(settings.parallel),
+            queue: Semaphore::new(settings.queue),
             backoff: ExponentialBuilder::new()
                 .with_min_delay(millis(settings.backoff_ms))
                 .with_max_delay(millis(settings.backoff_most_ms))
@@ -165,49 +184,94 @@ impl Provider {
             return Err(refused.into());
         }
         let calling = Arc::clone(way);
-        let call = || async move { calling.call(page).await.map(Arc::new) };
+        let call = |waiters: Arc<Waiters<Answer>>| async move { calling.call(page, &waiters).await };
         way.joined.call(page, call).await.unwrap_or(Err(ProviderError::Died))
     }
 }
 
 impl Way {
-    async fn call(&self, page: NonZeroU32) -> Result<MoviePage, ProviderError> {
-        let end = Instant::now() + self.deadline;
-        let Ok(Ok(_place)) = timeout_at(end, self.places.acquire()).await else {
-            return Err(ProviderError::away(None, Crowded));
+    /// `None` where nobody waits for it any more.
+    async fn call(&self, page: NonZeroU32, waiters: &Waiters<Answer>) -> Option<Answer> {
+        let begin = Instant::now();
+        let place = tokio::select! {
+            place = self.place(begin) => place,
+            () = waiters.gone() => return None,
         };
-        let ticket = self.breaker.enter().await?;
+        let Some(_place) = place else { return Some(Err(ProviderError::Busy)) };
+        if !waiters.are_there() {
+            return None;
+        }
+        let ticket = match self.breaker.enter().await {
+            Ok(ticket) => ticket,
+            Err(refused) => return Some(Err(refused.into())),
+        };
+        let end = begin + self.deadline;
         let tries = async {
             match ticket.kind {
-                Kind::Call => self.tries(page, end).await,
-                Kind::Probe => self.client.page(page).await,
+                Kind::Call => self.tries(page, end, waiters).await,
+                Kind::Probe => self.client.page(page).await.map_err(Stop::Tried),
             }
         };
-        match timeout_at(end, tries).await.unwrap_or(Err(TryError::Late)) {
-            Err(error) if error.may_pass() => Err(ProviderError::away(error.wait(), error)),
-            answer => {
+        match timeout_at(end, tries).await.unwrap_or(Err(Stop::Tried(TryError::Late))) {
+            Ok(page) => {
                 ticket.answered();
-                answer.map_err(|error| match error {
-                    TryError::Nonsense(nonsense) => ProviderError::Nonsense(nonsense),
-                    TryError::NoSuchPage => ProviderError::NoSuchPage,
-                    passing => ProviderError::away(None, passing),
-                })
+                Some(Ok(Arc::new(page)))
+            }
+            Err(Stop::Tried(error)) => {
+                if !error.may_pass() {
+                    ticket.answered();
+                }
+                Some(Err(ProviderError::of(error)))
+            }
+            Err(Stop::LeftAlone(refused)) => {
+                ticket.given_up();
+                Some(Err(refused.into()))
+            }
+            Err(Stop::Unwanted) => {
+                ticket.given_up();
+                None
             }
         }
     }
 
-    /// Tries until one is answered, another is not worth it, or the next could not begin before `end`.
-    async fn tries(&self, page: NonZeroU32, end: Instant) -> Result<MoviePage, TryError> {
-        (|| self.client.page(page))
-            .retry(self.backoff)
-            .when(|error: &TryError| error.may_pass() && self.breaker.is_closed())
-            .adjust(|error, delay| {
-                // Full jitter: those who failed together do not come back together.
-                let delay = delay?.mul_f64(rand::random::<f64>());
-                let delay = delay.max(error.wait().unwrap_or_default());
-                (delay < end.duration_since(Instant::now())).then_some(delay)
-            })
-            .notify(|error, delay| tracing::debug!(%error, ?delay, "the provider of movies is asked again"))
-            .await
+    /// A place among the calls that run; none where too many wait for one, or where it would come so late that what
+    /// is left of the deadline is no fair time for the provider: our own queue is not its failure.
+    async fn place(&self, begin: Instant) -> Option<SemaphorePermit<'_>> {
+        if let Ok(place) = self.places.try_acquire() {
+            return Some(place);
+        }
+        let _turn = self.queue.try_acquire().ok()?;
+        timeout_at(begin + self.deadline / 2, self.places.acquire()).await.ok()?.ok()
     }
+
+    /// Tries until one is answered, another is not worth it, or the next could not begin before `end`.
+    async fn tries(&self, page: NonZeroU32, end: Instant, waiters: &Waiters<Answer>) -> Result<MoviePage, Stop> {
+        let mut pauses = self.backoff.build();
+        loop {
+            let error = match self.client.page(page).await {
+                Ok(page) => return Ok(page),
+                Err(error) => error,
+            };
+            let Some(pause) = pause(&mut pauses, &error, end).filter(|_| self.breaker.goes_on().is_ok()) else {
+                return Err(Stop::Tried(error));
+            };
+            tracing::debug!(%error, ?pause, "the provider of movies is asked again");
+            tokio::time::sleep(pause).await;
+            if !waiters.are_there() {
+                return Err(Stop::Unwanted);
+            }
+            self.breaker.goes_on().map_err(Stop::LeftAlone)?;
+        }
+    }
+}
+
+/// How long to wait after `error`; `None` where another try is not worth it, or could not begin before `end`.
+fn pause(pauses: &mut ExponentialBackoff, error: &TryError, end: Instant) -> Option<Duration> {
+    if !error.may_pass() {
+        return None;
+    }
+    // Full jitter: those who failed together do not come back together.
+    let pause = pauses.next()?.mul_f64(rand::random::<f64>());
+    let pause = pause.max(error.wait().unwrap_or_default());
+    (pause < end.duration_since(Instant::now())).then_some(pause)
 }

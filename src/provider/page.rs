@@ -43,9 +43,11 @@ impl MoviePage {
         }
         let written: Written = serde_json::from_slice(answer).map_err(|_| Nonsense::NoPage)?;
         let data = written.data.or(written.results).filter(|data| data.get().starts_with('['));
-        let next = written.next.map(|link| number(&link, base)?.ok_or(Nonsense::Link("next"))).transpose()?;
+        // An empty text is no link, as null is.
+        let [next, previous] = [written.next, written.previous].map(|link| link.filter(|link| !link.is_empty()));
+        let next = next.map(|link| number(&link, base)?.ok_or(Nonsense::Link("next"))).transpose()?;
         // Some leave the number away in a link to the first page.
-        let previous = written.previous.map(|link| Ok(number(&link, base)?.unwrap_or(NonZeroU32::MIN))).transpose()?;
+        let previous = previous.map(|link| Ok(number(&link, base)?.unwrap_or(NonZeroU32::MIN))).transpose()?;
         Ok(Self { count: written.count, next, previous, data: data.ok_or(Nonsense::NoList)? })
     }
 }
@@ -54,7 +56,9 @@ impl MoviePage {
 fn number(link: &str, base: &Url) -> Result<Option<NonZeroU32>, Nonsense> {
     let link = base.join(link).map_err(|_| Nonsense::Link("next or previous"))?;
     let named = link.query_pairs().find(|(name, _)| name == "page");
-    named.map(|(_, number)| number.parse().map_err(|_| Nonsense::Link("next or previous"))).transpose()
+    let digits = |number: &str| number.bytes().all(|byte| byte.is_ascii_digit());
+    let read = |number: &str| number.parse().ok().filter(|_| digits(number)).ok_or(Nonsense::Link("next or previous"));
+    named.map(|(_, number)| read(&number)).transpose()
 }
 
 #[cfg(test)]
@@ -87,6 +91,8 @@ mod tests {
             ("http://provider.example/api/movies/?page=3", "http://provider.example/api/movies/", (page(3), page(1))),
             ("https://user:secret@other.example/?key=secret&page=4", "?page=2", (page(4), page(2))),
             ("/m?page=4294967295&x", "/m/?x=1", (page(u32::MAX), page(1))),
+            ("", "", (None, None)),
+            ("?page=2", "", (page(2), None)),
         ] {
             let answer = serde_json::json!({"count": 0, "next": next, "previous": previous, "data": []}).to_string();
             let read = read(&answer).unwrap();
@@ -112,6 +118,9 @@ mod tests {
             (r#"{"count":1,"next":"/movies/","data":[]}"#, Nonsense::Link("next")),
             (r#"{"count":1,"next":"?page=0","data":[]}"#, Nonsense::Link("next or previous")),
             (r#"{"count":1,"next":"?page=x","data":[]}"#, Nonsense::Link("next or previous")),
+            (r#"{"count":1,"next":"?page=%2B2","data":[]}"#, Nonsense::Link("next or previous")),
+            (r#"{"count":1,"next":"?page=","data":[]}"#, Nonsense::Link("next or previous")),
+            (r#"{"count":1,"next":"?page=4294967296","data":[]}"#, Nonsense::Link("next or previous")),
             (r#"{"count":1,"previous":"http://[","data":[]}"#, Nonsense::Link("next or previous")),
         ] {
             assert_eq!(read(answer).map(|page| page.count), Err(wrong), "{answer}");

@@ -20,6 +20,7 @@ pub struct ProviderSettings {
     pub backoff_ms: u64,
     pub backoff_most_ms: u64,
     pub parallel: usize,
+    pub queue: usize,
     pub answer_limit_bytes: usize,
     pub breaker_failures: usize,
     pub breaker_window_ms: u64,
@@ -27,7 +28,7 @@ pub struct ProviderSettings {
 }
 
 impl ProviderSettings {
-    pub(super) fn rules(&self) -> [Rule; 11] {
+    pub(super) fn rules(&self) -> [Rule; 12] {
         [
             // RFC 7617 §2: the first colon ends the name.
             ("provider.username", !self.username.expose_secret().contains(':'), "must not contain a colon"),
@@ -41,6 +42,7 @@ impl ProviderSettings {
                 "lies between provider.backoff_ms and 60000",
             ),
             ("provider.parallel", (1..=10_000).contains(&self.parallel), "lies between 1 and 10000"),
+            ("provider.queue", self.queue <= 1_000_000, "is 1000000 at most"),
             ("provider.answer_limit_bytes", self.answer_limit_bytes >= 1024, "is 1024 at least"),
             ("provider.breaker_failures", (1..=10_000).contains(&self.breaker_failures), "lies between 1 and 10000"),
             ("provider.breaker_window_ms", self.breaker_window_ms >= 1, "is 1 at least"),

@@ -1,6 +1,7 @@
 //! The count of requests: each answer once, whatever it says; its reset; what becomes of it where nodes or Redis go.
 
 mod floods;
+mod redis_trips;
 mod stores;
 
 use std::{path::Path, time::Duration};

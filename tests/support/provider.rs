@@ -52,6 +52,13 @@ pub fn good(request: &Request) -> ResponseTemplate {
     ResponseTemplate::new(200).set_body_json(page(page_of(request)))
 }
 
+/// A number that looks drawn by lot, the same in each run.
+pub fn lot(at: usize) -> u64 {
+    let mixed = u64::try_from(at).expect("a number").wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    mixed ^ (mixed >> 31)
+}
+
 /// Fails the tries for which `fails` is true; tries are counted from 0.
 pub fn failing(fails: impl Fn(usize) -> bool + Send + Sync + 'static) -> impl Respond {
     let tries = AtomicUsize::new(0);

@@ -19,6 +19,8 @@ use std::{
 use actix::Addr;
 use tokio::sync::oneshot::{self, Receiver};
 
+#[cfg(test)]
+pub(crate) use self::clerk::longest_flush;
 use self::{
     batch::{Ask, Save},
     clerk::{Asked, Clerk, Flush, Note},

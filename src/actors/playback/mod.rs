@@ -24,6 +24,8 @@ use std::{sync::Arc, time::Duration};
 
 use actix::{Actor as _, Arbiter, ArbiterHandle};
 
+#[cfg(test)]
+pub(crate) use self::ledger::longest_flush;
 pub use self::{
     ledger::Ledger,
     limit::{PlayLimit, TooManyPlays},

@@ -19,7 +19,7 @@ use crate::{
         error::{ApiError, FieldError},
         openapi::{Parameter, Values, doc},
         origin::Origin,
-        query::pairs,
+        query::{pairs, up_to},
         routes::Routes,
     },
 };
@@ -63,9 +63,12 @@ impl FromRequest for Page {
 
 async fn movies(_: SignedIn, state: State, Page(page): Page, Origin(origin): Origin) -> Result<HttpResponse, ApiError> {
     let page = state.provider.page(page).await?;
-    let link = |number: NonZeroU32| format!("{origin}/movies/?page={number}");
+    // To a page that this server would not ask for there is no link.
+    let link = |number: Option<NonZeroU32>| {
+        number.filter(|number| number.get() <= LARGEST_PAGE).map(|number| format!("{origin}/movies/?page={number}"))
+    };
     let answer =
-        MoviesDto { count: page.count, next: page.next.map(link), previous: page.previous.map(link), data: &page.data };
+        MoviesDto { count: page.count, next: link(page.next), previous: link(page.previous), data: &page.data };
     json(StatusCode::OK, &answer)
 }
 
@@ -78,9 +81,10 @@ fn page(query: &str) -> Result<NonZeroU32, ApiError> {
             wrong.push(FieldError::new(name.as_str(), "is unknown"));
             given.push(name);
         } else {
-            match value.parse::<NonZeroU32>().ok().filter(|number| number.get() <= LARGEST_PAGE) {
-                Some(number) => page = number,
-                None => wrong.push(FieldError::new("page", format!("must be a whole number from 1 to {LARGEST_PAGE}"))),
+            match up_to(LARGEST_PAGE, &value) {
+                // It is 1 at least.
+                Ok(number) => page = NonZeroU32::new(number).unwrap_or(page),
+                Err(rule) => wrong.push(FieldError::new("page", rule)),
             }
             given.push(name);
         }
@@ -100,6 +104,7 @@ mod tests {
             ("page=0", vec!["page"]),
             ("page=", vec!["page"]),
             ("page=-1", vec!["page"]),
+            ("page=%2B1", vec!["page"]),
             ("page=1.5", vec!["page"]),
             ("page=100000001", vec!["page"]),
             ("page=1&page=1", vec!["page"]),

@@ -110,7 +110,7 @@ async fn what_the_other_node_counted_is_there_within_a_flush() {
         last == all
     };
     // 200 ms, where there is nobody else on the machine.
-    assert!(eventually(Duration::from_secs(2), told).await, "{last} of {all}");
+    assert!(eventually(Duration::from_secs(1), told).await, "{last} of {all}");
 }
 
 #[actix_web::test]

@@ -27,6 +27,11 @@ const TICK: Duration = Duration::from_millis(200);
 const REST: Duration = Duration::from_secs(1);
 /// How long a flush goes on where Postgres is away or rows are locked.
 const LONGEST_FLUSH: Duration = Duration::from_secs(5);
+/// How long a flush lasts at most: its end is seen at a tick.
+#[cfg(test)]
+pub(crate) const fn longest_flush() -> Duration {
+    LONGEST_FLUSH.saturating_add(TICK)
+}
 /// How long a stream that is locked is left alone, and how often.
 const LOCKED: (Duration, u32) = (Duration::from_millis(25), 30);
 
