@@ -7,7 +7,7 @@ use std::{future::poll_fn, io::Write as _, net::TcpListener, process::ExitCode, 
 
 use clap::{Parser, Subcommand};
 use playhouse::{
-    command::user::{Task, UserCommand, UserCommandError},
+    command::user::{Hearers, Task, UserCommand, UserCommandError},
     db::migrations::{self, MigrationError},
     services::{Cancel, Needs, ServiceError, Services, Urls},
     settings::{Settings, SettingsError},
@@ -151,8 +151,9 @@ async fn carry_out(task: Task) -> Result<(), Failure> {
     };
     settings.database.url = urls.database;
     settings.redis.url = urls.redis;
+    let hearers = if services.has_postgres() { Hearers::None } else { Hearers::Expected };
     let outcome = match startup::operator(&settings) {
-        Ok(operator) => task.carry_out(&operator).await.map_err(Failure::from),
+        Ok(operator) => task.carry_out(&operator, hearers).await.map_err(Failure::from),
         Err(error) => Err(error.into()),
     };
     tokio::task::spawn_blocking(move || services.stop()).await?;

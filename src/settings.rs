@@ -354,7 +354,7 @@ impl Settings {
             .chain(self.provider.rules());
         match rules.into_iter().chain(others).find(|(_, holds, _)| !holds) {
             Some((name, _, problem)) => Err(SettingsError::new(name, problem)),
-            None => issuers::check(&self.auth.issuers, &self.auth.issuer),
+            None => issuers::check(&self.auth.issuers, &self.auth.issuer, self.environment),
         }
     }
 }

@@ -61,10 +61,12 @@ pub struct Cache {
 /// Who has heard of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Told {
-    /// Every node that Redis reaches.
+    /// Every node that Redis reaches: one at least.
     Others,
-    /// This process alone: Redis did not answer.
+    /// This process alone: no other listens to this Redis.
     Nobody,
+    /// This process alone: Redis did not answer.
+    Unanswered,
 }
 
 struct Inner {
@@ -138,7 +140,7 @@ impl Cache {
     /// Moves the scopes on, after a commit: here at once, on the other nodes before this returns
     /// unless Redis does not answer; then as soon as it does.
     pub async fn invalidate(&self, scopes: &[Scope]) {
-        if self.tell(scopes).await == Told::Nobody {
+        if self.tell(scopes).await == Told::Unanswered {
             self.owe(scopes);
         }
     }
@@ -152,7 +154,7 @@ impl Cache {
         };
         // A reader may have taken the old value from Redis since the first bump.
         self.inner.generations.bump(scopes);
-        if told.is_ok() { Told::Others } else { Told::Nobody }
+        told.unwrap_or(Told::Unanswered)
     }
 
     /// As [`Cache::invalidate`], from a thread that cannot wait: the link tells the other nodes.

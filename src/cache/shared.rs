@@ -5,7 +5,7 @@ use bytes::Bytes;
 use redis::aio::ConnectionManager;
 use uuid::Uuid;
 
-use super::{Cache, Inner, Scope, keys};
+use super::{Cache, Inner, Scope, Told, keys};
 
 /// Largest value that is shared, in bytes; larger ones stay in the process that made them.
 const LARGEST: usize = 64 * 1024;
@@ -87,8 +87,9 @@ pub(super) async fn put(cache: &Cache, key: &str, header: &[u8], value: &Bytes) 
     }
 }
 
-/// Replaces the tokens of the scopes and tells the other nodes, in one round trip.
-pub(super) async fn tell(inner: &Inner, mut redis: ConnectionManager, scopes: &[Scope]) -> redis::RedisResult<()> {
+/// Replaces the tokens of the scopes and tells the other nodes, in one round trip. Commands go only while our own
+/// subscription stands, so that we are one of those who hear it.
+pub(super) async fn tell(inner: &Inner, mut redis: ConnectionManager, scopes: &[Scope]) -> redis::RedisResult<Told> {
     let mut pipe = redis::pipe();
     pipe.atomic();
     for scope in scopes {
@@ -96,11 +97,12 @@ pub(super) async fn tell(inner: &Inner, mut redis: ConnectionManager, scopes: &[
         pipe.cmd("SET").arg(key).arg(token()).arg("EX").arg(lifetime(inner)).ignore();
     }
     let names: Vec<String> = scopes.iter().map(|scope| scope.name()).collect();
-    pipe.cmd("PUBLISH").arg(inner.key(keys::INVALIDATE)).arg(names.join(" ")).ignore();
+    pipe.cmd("PUBLISH").arg(inner.key(keys::INVALIDATE)).arg(names.join(" "));
     let told = pipe.query_async(&mut redis);
-    tokio::time::timeout(inner.timeout, told)
+    let (heard,): (u64,) = tokio::time::timeout(inner.timeout, told)
         .await
-        .unwrap_or_else(|_| Err(redis::RedisError::from((redis::ErrorKind::Io, "no answer in time"))))
+        .unwrap_or_else(|_| Err(redis::RedisError::from((redis::ErrorKind::Io, "no answer in time"))))?;
+    Ok(if heard > 1 { Told::Others } else { Told::Nobody })
 }
 
 /// The run of Redis that answers now, from its own account of itself.

@@ -8,6 +8,7 @@ use std::{
 
 use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
 use secrecy::zeroize::Zeroizing;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::domain::text::{Invalid, NewPassword};
 
@@ -104,7 +105,8 @@ fn line(mut input: impl Read, source: Source) -> Result<Zeroizing<String>, Passw
 
 /// A terminal that shows nothing of what is typed, until this is dropped.
 ///
-/// Ctrl-C sends no signal meanwhile, which would leave the terminal so: it ends the line instead.
+/// Ctrl-C sends no signal meanwhile, which would leave the terminal so: it ends the line instead. A signal that
+/// someone else sends puts the terminal back before it ends the program.
 struct Quiet<'a> {
     terminal: BorrowedFd<'a>,
     before: Termios,
@@ -118,6 +120,7 @@ impl<'a> Quiet<'a> {
         quiet.local_modes.insert(LocalModes::ICANON);
         quiet.special_codes[SpecialCodeIndex::VEOL] = INTERRUPT;
         // What was typed before the prompt was shown, and so seen by all, is dropped.
+        restore_at_signal(before.clone())?;
         tcsetattr(terminal, OptionalActions::Flush, &quiet)?;
         Ok(Self { terminal, before })
     }
@@ -129,6 +132,30 @@ impl Drop for Quiet<'_> {
             tracing::warn!(%error, "the terminal stays as it is: `stty sane` mends it");
         }
     }
+}
+
+/// From now on a signal that ends programs puts the terminal of standard input back, and ends this one at once, as it
+/// would have without us.
+fn restore_at_signal(before: Termios) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let (listening, listens) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            let kinds = [SignalKind::terminate(), SignalKind::hangup(), SignalKind::interrupt(), SignalKind::quit()];
+            let signals: io::Result<Vec<_>> = kinds.into_iter().map(|kind| Ok((kind, signal(kind)?))).collect();
+            let mut signals = match signals {
+                Ok(signals) => signals,
+                Err(error) => return listening.send(Err(error)).unwrap_or_default(),
+            };
+            listening.send(Ok(())).unwrap_or_default();
+            let came = signals.iter_mut().map(|(kind, signal)| Box::pin(async { (signal.recv().await, *kind).1 }));
+            let (kind, ..) = futures_util::future::select_all(came).await;
+            tcsetattr(stdin().as_fd(), OptionalActions::Flush, &before).unwrap_or_default();
+            // As a shell tells of a program that a signal has ended.
+            std::process::exit(128 + kind.as_raw_value());
+        });
+    });
+    listens.recv().unwrap_or_else(|_| Err(io::Error::other("nobody listens to signals")))
 }
 
 #[cfg(test)]

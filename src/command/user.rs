@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 
 use super::password::{PasswordError, read_new};
 use crate::{
-    actors::auth::{Account, Done, Operator, OperatorError},
+    actors::auth::{Account, Operator, OperatorError},
     cache::Told,
     domain::{
         access::Role,
@@ -34,9 +34,9 @@ pub enum UserCommand {
     Roles(Roles),
     /// Set a password; all tokens of the account end.
     Password(User),
-    /// Shut an account: its tokens and keys end, and nobody signs in to it.
+    /// Shut an account: its tokens end, and until it is enabled its API keys are refused and nobody signs in to it.
     Disable(User),
-    /// Open a disabled account again.
+    /// Open a disabled account again: its API keys hold again, its tokens stay ended.
     Enable(User),
 }
 
@@ -100,6 +100,15 @@ pub enum UserCommandError {
     Output(#[from] io::Error),
 }
 
+/// Whether servers should have heard of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hearers {
+    /// They use the stores that the command uses.
+    Expected,
+    /// The command has started the stores for itself.
+    None,
+}
+
 /// A command with all that it needs of the person who gave it.
 #[derive(Debug)]
 pub enum Task {
@@ -151,30 +160,26 @@ impl Task {
     ///
     /// # Errors
     /// See [`UserCommandError`].
-    pub async fn carry_out(self, operator: &Operator) -> Result<(), UserCommandError> {
-        match self {
+    pub async fn carry_out(self, operator: &Operator, hearers: Hearers) -> Result<(), UserCommandError> {
+        let (done, what) = match self {
             Self::Make(new, roles) => {
                 let user = operator.make(*new, roles).await?;
-                print(&format!("made {} with the roles {}\n", user.id, names(&user.roles)))
+                return print(&format!("made {} with the roles {}\n", user.id, names(&user.roles)));
             }
-            Self::List(list) => list.print(operator).await,
+            Self::List(list) => return list.print(operator).await,
             Self::Roles(Roles { user, roles }) => {
                 let done = operator.set_roles(&user, &roles).await?;
-                report(&done, &format!("{} has the roles {}", done.user.id, names(&done.user.roles)))
+                let what = format!("has the roles {}", names(&done.user.roles));
+                (done, what)
             }
             Self::Password(User { user }, password) => {
-                let done = operator.set_password(&user, password).await?;
-                report(&done, &format!("{} has a new password", done.user.id))
+                (operator.set_password(&user, password).await?, "has a new password".to_owned())
             }
-            Self::Disable(User { user }) => {
-                let done = operator.disable(&user).await?;
-                report(&done, &format!("{} is disabled", done.user.id))
-            }
-            Self::Enable(User { user }) => {
-                let done = operator.enable(&user).await?;
-                report(&done, &format!("{} is enabled", done.user.id))
-            }
-        }
+            Self::Disable(User { user }) => (operator.disable(&user).await?, "is disabled".to_owned()),
+            Self::Enable(User { user }) => (operator.enable(&user).await?, "is enabled".to_owned()),
+        };
+        print(&format!("{} {what}\n", done.user.id))?;
+        warn(done.told, hearers)
     }
 }
 
@@ -249,14 +254,18 @@ fn role(name: &str) -> Result<Role, String> {
 }
 
 /// What is stored is done, whoever has heard of it.
-fn report(done: &Done, line: &str) -> Result<(), UserCommandError> {
-    print(&format!("{line}\n"))?;
-    if done.told == Told::Nobody {
-        let warning = "playhouse: Redis did not answer: nodes that can reach it may take up to \
-            cache.ttl_seconds to notice; run this again to tell them at once\n";
-        io::stderr().write_all(warning.as_bytes())?;
-    }
-    Ok(())
+fn warn(told: Told, hearers: Hearers) -> Result<(), UserCommandError> {
+    let warning = match (told, hearers) {
+        (Told::Others, _) | (Told::Nobody, Hearers::None) => return Ok(()),
+        (Told::Nobody, Hearers::Expected) => {
+            "no server listens to this Redis: one that runs with another takes up to cache.ttl_seconds to notice"
+        }
+        (Told::Unanswered, _) => {
+            "Redis did not answer: nodes that can reach it may take up to cache.ttl_seconds to notice; run this again \
+             to tell them at once"
+        }
+    };
+    Ok(io::stderr().write_all(format!("playhouse: {warning}\n").as_bytes())?)
 }
 
 /// Whoever reads our output may have seen enough.

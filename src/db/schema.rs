@@ -304,6 +304,7 @@ diesel::table! {
 }
 
 diesel::joinable!(api_keys -> users (user_id));
+diesel::joinable!(identities -> users (user_id));
 diesel::joinable!(genres_series -> genres (genre_id));
 diesel::joinable!(genres_series -> series (series_id));
 diesel::joinable!(seasons -> series (series_id));

@@ -42,6 +42,19 @@ pub enum ServiceError {
     /// The data folder is held, and its stores do not let themselves be reached.
     #[error("another playhouse holds the data folder {} and has no Postgres there that answers", .0.display())]
     Unreached(PathBuf),
+    /// One address of the two is given, and nothing tells which store belongs to it.
+    #[error(
+        "{given} is given and {missing} is not, and no playhouse runs on the data folder {}: give both, as the servers \
+         have them", .data_dir.display()
+    )]
+    Half {
+        /// The variable that is given.
+        given: &'static str,
+        /// The one that is not.
+        missing: &'static str,
+        /// Where a server was looked for.
+        data_dir: PathBuf,
+    },
     /// The data folder's stores belong to somebody else.
     #[error("the data folder {} belongs to the user {uid}: run this as that user", .data_dir.display())]
     Foreign {

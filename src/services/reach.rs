@@ -19,26 +19,36 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 impl Services {
     /// As [`Services::start`] for both stores; but where another playhouse runs private ones on the data folder,
-    /// theirs are given. Blocks, also while another command has started stores for itself.
+    /// theirs are given. Of one store alone none is started: nodes that share the other would hear of nothing. Blocks,
+    /// also while another command has started stores for itself.
     ///
     /// # Errors
-    /// See [`ServiceError`]; [`ServiceError::Foreign`] where the data folder is another user's, and
+    /// See [`ServiceError`]; [`ServiceError::Half`] where one address is given and no server runs on the data folder, [`ServiceError::Foreign`] where the data folder is another user's, and
     /// [`ServiceError::Unreached`] where a server is there but not its Postgres.
     pub fn reach(settings: &Settings, cancel: &Cancel) -> Result<(Self, Urls), ServiceError> {
         let given = |url: &secrecy::SecretString| !url.expose_secret().is_empty();
-        if given(&settings.database.url) && given(&settings.redis.url) {
-            return Self::start(settings, Needs::Both, cancel);
-        }
+        let half = match (given(&settings.database.url), given(&settings.redis.url)) {
+            (true, true) => return Self::start(settings, Needs::Both, cancel),
+            (true, false) => Some(("DATABASE_URL", "REDIS_URL")),
+            (false, true) => Some(("REDIS_URL", "DATABASE_URL")),
+            (false, false) => None,
+        };
         let data_dir = home::made(&settings.data_dir)?;
         home::check_owner(&data_dir)?;
         let end = Instant::now() + PATIENCE;
         loop {
             cancel.check()?;
             if let Some(turn) = home::locked(&data_dir, "turn")? {
-                match Self::start(settings, Needs::Both, cancel) {
-                    Ok((services, urls)) => return Ok((Self { _turn: Some(turn), ..services }, urls)),
-                    Err(ServiceError::Busy(_)) => {}
-                    Err(error) => return Err(error),
+                if let Some((given, missing)) = half {
+                    if home::locked(&data_dir, "lock")?.is_some() {
+                        return Err(ServiceError::Half { given, missing, data_dir });
+                    }
+                } else {
+                    match Self::start(settings, Needs::Both, cancel) {
+                        Ok((services, urls)) => return Ok((Self { _turn: Some(turn), ..services }, urls)),
+                        Err(ServiceError::Busy(_)) => {}
+                        Err(error) => return Err(error),
+                    }
                 }
                 if let Some(urls) = of_another(settings, &data_dir) {
                     return Ok((Self { watch: None, _turn: None }, urls));

@@ -6,13 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use config::{ConfigBuilder, ConfigError, Map, builder::DefaultState};
 use serde::Deserialize;
 
-use super::SettingsError;
+use super::{RunEnvironment, SettingsError};
 use crate::domain::access::Permission;
 
 const VARIABLES: &str = "PLAYHOUSE_AUTH__ISSUERS__";
 /// Settings that are texts, also where they look like a number.
 const TEXTS: [&str; 6] = ["issuer", "audience", "jwks_url", "permissions_claim", "username_claim", "email_claim"];
 const LONGEST_NAME: usize = 50;
+/// An issuer is asked for a key that is not known once a minute at most: our part of the contract with it.
+const SHORTEST_PAUSE_SECONDS: u32 = 60;
 const WEEK_SECONDS: u32 = 7 * 24 * 60 * 60;
 
 /// Section `auth.issuers.<name>`.
@@ -76,15 +78,16 @@ const fn deadline_ms() -> u64 {
 }
 
 impl IssuerSettings {
-    /// What is wrong first: which setting, and why.
-    fn problem(&self) -> Option<(&'static str, &'static str)> {
+    /// What is wrong first: which setting, and why. Tests need not wait for a minute.
+    fn problem(&self, environment: RunEnvironment) -> Option<(&'static str, &'static str)> {
+        let shortest = if environment == RunEnvironment::Test { 1 } else { SHORTEST_PAUSE_SECONDS };
         [
             ("issuer", !self.issuer.is_empty() && !self.issuer.contains('\0'), "must not be empty"),
             ("audience", !self.audience.is_empty(), "must not be empty"),
             ("jwks_url", !self.jwks_url.is_empty(), "must not be empty"),
             ("permissions_claim", !self.permissions_claim.is_empty(), "must not be empty"),
             ("refresh_seconds", (1..=WEEK_SECONDS).contains(&self.refresh_seconds), "lies between 1 and 604800"),
-            ("unknown_kid_seconds", (1..=3600).contains(&self.unknown_kid_seconds), "lies between 1 and 3600"),
+            ("unknown_kid_seconds", (shortest..=3600).contains(&self.unknown_kid_seconds), "lies between 60 and 3600"),
             ("connect_timeout_ms", self.connect_timeout_ms >= 1, "is 1 at least"),
             ("deadline_ms", (1..=60_000).contains(&self.deadline_ms), "lies between 1 and 60000"),
         ]
@@ -94,14 +97,18 @@ impl IssuerSettings {
 }
 
 /// Checks all issuers; `own` is the `iss` of the tokens made here.
-pub(super) fn check(issuers: &BTreeMap<String, IssuerSettings>, own: &str) -> Result<(), SettingsError> {
+pub(super) fn check(
+    issuers: &BTreeMap<String, IssuerSettings>,
+    own: &str,
+    environment: RunEnvironment,
+) -> Result<(), SettingsError> {
     let mut known = BTreeSet::from([own]);
     for (name, settings) in issuers {
         let section = format!("auth.issuers.{name}");
         if !is_name(name) {
             return Err(SettingsError::new(section, "its name has 1 to 50 of a-z, 0-9, - and _"));
         }
-        if let Some((setting, problem)) = settings.problem() {
+        if let Some((setting, problem)) = settings.problem(environment) {
             return Err(SettingsError::new(format!("{section}.{setting}"), problem));
         }
         if !known.insert(&settings.issuer) {
@@ -185,7 +192,8 @@ mod tests {
             ("ACME__AUDIENCE", "", "auth.issuers.acme.audience"),
             ("ACME__GRANTS", "view:actors,fly:planes", "fly:planes"),
             ("ACME__REFRESH_SECONDS", "0", "auth.issuers.acme.refresh_seconds"),
-            ("ACME__UNKNOWN_KID_SECONDS", "0", "auth.issuers.acme.unknown_kid_seconds"),
+            ("ACME__UNKNOWN_KID_SECONDS", "59", "auth.issuers.acme.unknown_kid_seconds"),
+            ("ACME__UNKNOWN_KID_SECONDS", "3601", "auth.issuers.acme.unknown_kid_seconds"),
             ("ACME__DEADLINE_MS", "60001", "auth.issuers.acme.deadline_ms"),
             ("ACME__ISUER", "https://id.acme.example", "isuer"),
             ("OTHER__ISSUER", "https://other.example", "audience"),
@@ -193,6 +201,10 @@ mod tests {
             let text = load(&[(&prefix(name), value)]).unwrap_err().to_string();
             assert!(text.contains(expected) && !text.contains('\n'), "{name}: {text}");
         }
+        let kid = prefix("ACME__UNKNOWN_KID_SECONDS");
+        assert!(load(&[(&kid, "60")]).is_ok());
+        assert!(load(&[(&kid, "1"), ("PLAYHOUSE_ENV", "test")]).is_ok());
+        assert!(load(&[(&kid, "0"), ("PLAYHOUSE_ENV", "test")]).is_err());
         let twice = [
             ("PLAYHOUSE_AUTH__ISSUERS__TWIN__ISSUER", "https://id.acme.example"),
             ("PLAYHOUSE_AUTH__ISSUERS__TWIN__AUDIENCE", "b"),

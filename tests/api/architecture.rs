@@ -394,6 +394,23 @@ fn the_schema_is_the_migrated_database_and_migrations_go_both_ways() {
 }
 
 #[test]
+fn going_back_lets_nobody_in_and_loses_nobody() {
+    let db = TestDb::create();
+    let mut conn = db.connect();
+    let make = "INSERT INTO users (id, username, password_hash, roles, disabled_at) VALUES (gen_random_uuid(), 'ann',";
+    for (account, said) in [("'x', '{}', now())", "disabled accounts"), ("NULL, '{}', NULL)", "without a password")] {
+        conn.batch_execute(&format!("{make} {account}")).unwrap();
+        let error = migrations::redo(db.url().expose_secret()).expect_err("it goes back over accounts");
+        let text =
+            format!("{error} {}", std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default());
+        assert!(text.contains(said) && text.contains("first"), "{text}");
+        migrations::check(db.url().expose_secret()).expect("nothing was reverted");
+        assert_eq!(conn.batch_execute("DELETE FROM users"), Ok(()));
+    }
+    migrations::redo(db.url().expose_secret()).expect("nobody is in the way");
+}
+
+#[test]
 fn every_migration_has_a_way_back() {
     let mut seen = 0;
     for folder in fs::read_dir(root().join("migrations")).unwrap().flatten().map(|entry| entry.path()) {

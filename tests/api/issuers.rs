@@ -4,6 +4,9 @@ mod accounts;
 mod hostile;
 mod keys;
 
+use std::time::Duration;
+
+use chrono::Utc;
 use diesel::{QueryableByName, RunQueryDsl as _, sql_query, sql_types::Bool};
 use reqwest::Method;
 use serde_json::json;
@@ -20,6 +23,14 @@ fn house(issuer: &Issuer) -> (TestDb, App) {
     let db = TestDb::create();
     let app = Plan::over(&db).with_issuer(issuer).start();
     (db, app)
+}
+
+/// Tokens that are made after this have a later `iat` than all before.
+pub(crate) async fn next_second() {
+    let now = Utc::now().timestamp();
+    while Utc::now().timestamp() <= now {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 #[actix_web::test]

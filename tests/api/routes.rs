@@ -1,6 +1,7 @@
 //! Every route and every kind of caller, and what holds for every route: the description, the
 //! slash, HEAD, the ids, the headers, the other origins.
 
+mod external;
 mod headers;
 mod keys;
 mod paths;

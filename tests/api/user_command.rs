@@ -12,12 +12,17 @@ use std::{
 use diesel::{RunQueryDsl as _, sql_query};
 use serde_json::{Value, json};
 
-use crate::support::{
-    app::{App, Plan, eventually},
-    issuer::{self, Issuer},
-    people::{PASSWORD, Person},
-    smtp::Smtp,
-    stores::{TestDb, count},
+use crate::{
+    accounts::patient,
+    issuers::next_second,
+    lists::statements,
+    support::{
+        app::{App, Plan, eventually},
+        issuer::{self, Issuer},
+        people::{PASSWORD, Person},
+        smtp::Smtp,
+        stores::{TestDb, count},
+    },
 };
 
 const NEW: &str = "a brand new password";
@@ -44,6 +49,13 @@ impl Said {
     fn done(self) -> String {
         assert_eq!((self.code, self.err.as_str()), (Some(0), ""), "{}", self.out);
         self.out
+    }
+
+    /// The output of a command that did what it was told while no server ran: it says so.
+    #[track_caller]
+    fn unheard(self) -> String {
+        assert!(self.err.contains("no server listens") && self.err.lines().count() == 1, "{}", self.err);
+        Self { err: String::new(), ..self }.done()
     }
 
     /// Why it did not: one line.
@@ -122,12 +134,13 @@ async fn the_roles_that_are_given_decide_and_only_an_owner_ends_the_claim_of_the
 }
 
 #[actix_web::test]
-async fn disabling_ends_all_there_is_on_every_node_at_once_and_enabling_brings_none_of_it_back() {
+async fn disabling_ends_all_there_is_on_every_node_at_once_and_enabling_brings_keys_back_and_no_token() {
     let (db, smtp) = (TestDb::create(), Smtp::start());
     let mail = ("PLAYHOUSE_MAIL__SMTP_URL", "PLAYHOUSE_MAIL__FROM");
     let issuer = Issuer::start("acme", &[&issuer::keys()[0]]).await;
     let plan = Plan::over(&db).with(mail.0, &smtp.url()).with(mail.1, "The House <house@example.org>");
-    let plan = plan.with_issuer(&issuer);
+    // Seconds that are forgiven would have to be waited for.
+    let plan = plan.with_issuer(&issuer).with("PLAYHOUSE_AUTH__LEEWAY_SECONDS", "0");
     let nodes = [plan.start(), plan.start()];
     let (owner, person) = (nodes[0].register().await, nodes[0].register().await);
     let (_, key) = nodes[0].key_of(&person, &[]).await;
@@ -139,9 +152,20 @@ async fn disabling_ends_all_there_is_on_every_node_at_once_and_enabling_brings_n
         }
     }
     let me = nodes[0].get("/me", &elsewhere).await.data(200);
-    user(&plan, &["disable", me["id"].as_str().unwrap()], "").done();
+    let stranger = me["id"].as_str().unwrap();
+    user(&plan, &["disable", stranger], "").done();
     for node in &nodes {
         assert!(is_out(node, &elsewhere).await, "the token of another issuer");
+    }
+    // It is open again, and not for a token that was made before.
+    user(&plan, &["enable", stranger], "").done();
+    next_second().await;
+    let later = issuer.person(&issuer::keys()[0], "ann", &[]);
+    for node in &nodes {
+        let open = async || node.get("/me", &later).await.status == 200;
+        assert!(eventually(Duration::from_secs(10), open).await, "a token that was made later");
+        assert_eq!(node.account(&later).await, stranger, "the same account");
+        assert_eq!(node.get("/me", &elsewhere).await.status, 401, "a token of another issuer came back");
     }
     let forgot = json!({"email": person.email});
     nodes[0].post_open("/password/forgot", forgot.clone()).await;
@@ -179,6 +203,8 @@ async fn disabling_ends_all_there_is_on_every_node_at_once_and_enabling_brings_n
 
     assert_eq!(user(&plan, &["enable", &person.id], "").done(), format!("{} is enabled\n", person.id));
     for node in &nodes {
+        let holds = async || node.get("/me", &key).await.status == 200;
+        assert!(eventually(Duration::from_secs(10), holds).await, "the key stayed away");
         assert_eq!(node.get("/users", &person).await.status, 401, "a token came back");
     }
     assert_eq!(nodes[0].post_open("/users/refresh", refresh).await.status, 401);
@@ -241,11 +267,11 @@ async fn an_owner_whose_account_is_open_always_stays() {
         assert_eq!(refused.count(), 1, "{said:?}");
         assert_eq!(count(&mut db.connect(), "users WHERE disabled_at IS NULL"), 1);
         for name in ["ann", "bob"] {
-            user(&plan, &["enable", name], "").done();
+            user(&plan, &["enable", name], "").unheard();
         }
     }
     // A disabled owner is none who stays: not for demoting, not for removing.
-    user(&plan, &["disable", "bob"], "").done();
+    user(&plan, &["disable", "bob"], "").unheard();
     assert_eq!(user(&plan, &["roles", "ann", "viewer"], "").refused(), "the last owner stays");
     let app = plan.start();
     let ann = signed_in(&app, "ann").await;
@@ -314,7 +340,7 @@ async fn all_accounts_are_listed_for_people_and_for_programs() {
     )
     .execute(&mut db.connect())
     .unwrap();
-    user(&plan, &["disable", "u7"], "").done();
+    user(&plan, &["disable", "u7"], "").unheard();
     let all = listed(&plan);
     let names: std::collections::BTreeSet<_> = all.iter().map(|one| one["username"].to_string()).collect();
     assert_eq!((all.len(), names.len()), (1201, 1201));
@@ -333,6 +359,49 @@ async fn all_accounts_are_listed_for_people_and_for_programs() {
     let mut cut = cut;
     drop(cut.stdout.take());
     assert_eq!(Said::of(&cut.wait_with_output().unwrap()).done(), "");
+}
+
+#[actix_web::test]
+async fn a_disabled_account_is_refused_from_memory() {
+    let db = TestDb::create();
+    let issuer = Issuer::start("acme", &[&issuer::keys()[0]]).await;
+    // A server that sends hardly any statement by itself.
+    let plan = patient(&db).with("PLAYHOUSE_STATISTICS__FOLLOW_MS", "60000").with_issuer(&issuer);
+    let app = plan.start();
+    let owner = app.register().await;
+    let person = app.register().await;
+    let (_, key) = app.key_of(&person, &[]).await;
+    let elsewhere = issuer.person(&issuer::keys()[0], "ann", &[]);
+    let stranger = app.account(&elsewhere).await;
+    for id in [&person.id, &stranger] {
+        user(&plan, &["disable", id], "").done();
+    }
+    for known in [&person, &key, &elsewhere] {
+        assert!(is_out(&app, known).await);
+        let before = statements(&app, &owner).await;
+        for _ in 0..50 {
+            assert_eq!(app.get("/stats", known).await.status, 401);
+        }
+        let spent = statements(&app, &owner).await - before;
+        assert!(spent <= 10, "{spent} statements");
+    }
+}
+
+#[actix_web::test]
+async fn one_address_of_two_is_refused_unless_a_server_runs_on_the_data_folder() {
+    let db = TestDb::create();
+    let whole = Plan::over(&db);
+    for (missing, given) in [("REDIS_URL", "DATABASE_URL"), ("DATABASE_URL", "REDIS_URL")] {
+        let said = user(&whole.clone().with(missing, ""), &["list"], "").refused();
+        assert!(said.starts_with(&format!("{given} is given and {missing} is not")), "{said}");
+    }
+    let plan = whole.with("REDIS_URL", "");
+    let app = plan.start();
+    app.register().await;
+    let person = app.register().await;
+    app.get("/users", &person).await.data(200);
+    user(&plan, &["disable", &person.id], "").done();
+    assert!(is_out(&app, &person).await, "told through the server's own Redis");
 }
 
 #[actix_web::test]

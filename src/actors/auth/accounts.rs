@@ -238,6 +238,9 @@ pub(super) fn apply(conn: &mut PgConnection, planned: Planned) -> Result<UserRow
         || change.email.as_ref().is_some_and(|email| before.user.email.as_ref() != Some(email))
         || other_roles(&before, change.roles.as_deref())?;
     change.updated_at = at;
+    if is_shut {
+        identities::end_tokens_of(conn, id, at)?;
+    }
     if ends_tokens {
         change.epoch = Some(next_epoch(&before));
         families::delete_of_user(conn, id)?;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+
 use super::{api_keys::LiveKey, standing::Standing};
 use crate::domain::{
     access::{Permission, Permissions},
@@ -27,7 +29,11 @@ pub(super) enum Rights {
     /// What an API key was made for, as far as the account may do it now.
     Key(Arc<LiveKey>),
     /// The token, of another issuer, that came with the request.
-    Token(Arc<Permissions>),
+    Token {
+        permissions: Arc<Permissions>,
+        /// Seconds since 1970 at which it ends.
+        exp: i64,
+    },
 }
 
 impl Caller {
@@ -37,7 +43,7 @@ impl Caller {
         match &self.rights {
             Rights::Roles => self.standing.permissions.contains(permission),
             Rights::Key(key) => key.permissions.contains(permission) && self.standing.permissions.contains(permission),
-            Rights::Token(permissions) => permissions.contains(permission),
+            Rights::Token { permissions, .. } => permissions.contains(permission),
         }
     }
 
@@ -56,6 +62,11 @@ impl Caller {
     /// The API key that was sent, where it was one.
     pub(super) fn key(&self) -> Option<ApiKeyId> {
         if let Rights::Key(key) = &self.rights { Some(key.id) } else { None }
+    }
+
+    /// The end of the token that was sent, where only the token says when it ends: nothing that is stored here does.
+    pub(super) fn token_end(&self) -> Option<DateTime<Utc>> {
+        if let Rights::Token { exp, .. } = self.rights { DateTime::from_timestamp(exp, 0) } else { None }
     }
 
     /// Whether the caller may change the account, or remove it: a person their own, and who acts for every account

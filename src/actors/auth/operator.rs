@@ -155,8 +155,9 @@ impl Operator {
         self.change(row.user.id.into(), UserChangeRow { password_hash, ..UserChangeRow::default() }).await
     }
 
-    /// Shuts an account: all its tokens, keys and links end, and nobody signs in to it until it is enabled. Where
-    /// it is disabled already, the nodes are told again.
+    /// Shuts an account: all its tokens and links end, those of another issuer that were made until now included;
+    /// its keys are refused, and nobody signs in to it, until it is enabled. Where it is disabled already, the nodes
+    /// are told again.
     ///
     /// # Errors
     /// [`OperatorError::NoAccount`], [`AuthError::LastOwner`], [`AuthError::Store`].
@@ -166,7 +167,7 @@ impl Operator {
         self.change(id, UserChangeRow { disabled_at, ..UserChangeRow::default() }).await
     }
 
-    /// Opens a disabled account again. What ended when it was disabled stays ended.
+    /// Opens a disabled account again. Its keys hold again; what ended when it was disabled stays ended.
     ///
     /// # Errors
     /// [`OperatorError::NoAccount`], [`AuthError::Store`].
@@ -195,6 +196,7 @@ impl Operator {
         let stored: Result<UserRow, AuthError> = self.db.run(work).await;
         let told = match &stored {
             Ok(_) | Err(AuthError::Store(_)) => self.tell(id).await,
+            // Nothing is stored that anybody would have to hear of.
             Err(_) => Told::Nobody,
         };
         Ok(Done { user: User::try_from(stored?)?, told })
@@ -205,7 +207,7 @@ impl Operator {
         let end = Instant::now() + PATIENCE;
         loop {
             let told = self.cache.tell(&[Scope::account(id)]).await;
-            if told == Told::Others || Instant::now() > end {
+            if told != Told::Unanswered || Instant::now() > end {
                 return told;
             }
             tokio::time::sleep(PAUSE).await;

@@ -157,7 +157,8 @@ impl PlaybackTokens {
 
     fn sign(&self, grant: &PlaybackGrant<'_>) -> Result<PlaybackToken, AuthError> {
         let now = self.inner.clock.now().trunc_subsecs(0);
-        let expires_at = now + self.inner.life;
+        let full = now + self.inner.life;
+        let expires_at = grant.caller.and_then(Caller::token_end).map_or(full, |end| end.min(full));
         let payload = Payload {
             sub: grant.file,
             aud: PLAYBACK_AUDIENCE,
@@ -201,12 +202,20 @@ impl PlaybackTokens {
 impl Auth {
     /// Makes a token for the links of a player. It holds for `playback.token_seconds`, and no longer than the
     /// tokens of the caller's account and sign-in would: not after a new password, other roles, a sign-out; nor than
-    /// the key that asked.
+    /// the key, or the token of another issuer, that asked.
     ///
     /// # Errors
     /// [`AuthError::Fault`] where signing fails.
     pub fn sign_playback(&self, grant: &PlaybackGrant<'_>) -> Result<PlaybackToken, AuthError> {
         self.playback.sign(grant)
+    }
+
+    /// Whether links that are made for the caller now end before their time, with the caller's own token: then every
+    /// answer is to bring new ones, since a newer token may have come.
+    #[must_use]
+    pub fn shortens_playback(&self, caller: &Caller) -> bool {
+        let inner = &self.playback.inner;
+        caller.token_end().is_some_and(|end| end < inner.clock.now() + inner.life)
     }
 
     /// What a playback token opens. With the token and its account in memory it asks no store. Whether the

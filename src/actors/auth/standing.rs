@@ -36,7 +36,9 @@ pub(super) struct Standing {
     pub(super) epoch: i32,
     pub(super) permissions: Permissions,
     /// The account is shut: it takes no token of any kind.
-    disabled: bool,
+    pub(super) disabled: bool,
+    /// Tokens of another issuer that were made before this have ended.
+    pub(super) valid_from: Option<DateTime<Utc>>,
     families: Vec<FamilyRow>,
     read_at: DateTime<Utc>,
 }
@@ -123,18 +125,13 @@ impl Standings {
         }
     }
 
-    /// The account of a token that is not bound to an epoch or a sign-in here, if it still takes tokens.
-    pub(super) async fn of_account(&self, account: UserId) -> Result<Arc<Standing>, AuthError> {
+    /// The account of who brings what is bound to no epoch and no sign-in here; none where it is gone. Whether it
+    /// is open has to be looked at.
+    pub(super) async fn of_account(&self, account: UserId) -> Result<Option<Arc<Standing>>, AuthError> {
         let stamp = self.cache.stamp(&[Scope::account(account)]);
-        let kept = self.kept.get(&account).filter(|(kept_at, _)| stamp.as_ref() == Some(kept_at));
-        let standing = match kept {
-            Some((_, standing)) => standing,
-            None => self.read(account, stamp).await?.ok_or(TokenError::Ended)?,
-        };
-        let bond = Bond { account, epoch: standing.epoch, family: None };
-        match standing.judge(bond, self.clock.now()) {
-            Verdict::Good => Ok(standing),
-            Verdict::Ended | Verdict::ReadAgain => Err(TokenError::Ended.into()),
+        match self.kept.get(&account).filter(|(kept_at, _)| stamp.as_ref() == Some(kept_at)) {
+            Some((_, standing)) => Ok(Some(standing)),
+            None => self.read(account, stamp).await,
         }
     }
 
@@ -143,10 +140,14 @@ impl Standings {
         let read_at = self.clock.now();
         let row = self.db.run(move |conn| users::standing(conn, id).map_err(DbError::from)).await;
         let Some(row) = row.map_err(AuthError::from)? else { return Ok(None) };
-        let roles = roles_from(&row.roles)?;
-        let permissions = Permissions::of_roles(&roles);
-        let disabled = row.disabled_at.is_some();
-        let standing = Arc::new(Standing { epoch: row.epoch, permissions, disabled, families: row.families, read_at });
+        let standing = Arc::new(Standing {
+            epoch: row.epoch,
+            permissions: Permissions::of_roles(&roles_from(&row.roles)?),
+            disabled: row.disabled_at.is_some(),
+            valid_from: row.valid_from,
+            families: row.families,
+            read_at,
+        });
         if let Some(stamp) = stamp {
             self.kept.insert(id, (stamp, Arc::clone(&standing)));
         }
@@ -176,6 +177,7 @@ mod tests {
             epoch: 2,
             permissions: Permissions::of_roles(&[Role::Viewer]),
             disabled: false,
+            valid_from: None,
             families: families.iter().map(|(id, end)| FamilyRow { id: id.uuid(), expires_at: at(*end) }).collect(),
             read_at: at(NOW),
         }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::{
     db::{
         rows::api_key::{ApiKeyRow, NewApiKeyRow},
-        schema::{api_keys, users},
+        schema::api_keys,
     },
     domain::{
         ids::{ApiKeyId, UserId},
@@ -43,8 +43,6 @@ pub struct LiveKeyRow {
     pub permissions: Vec<String>,
     pub expires_at: Option<DateTime<Utc>>,
     pub last_used_at: Option<DateTime<Utc>>,
-    /// The account's, read along with the key.
-    pub epoch: i32,
 }
 
 /// Stores a key.
@@ -78,16 +76,8 @@ pub fn account_of(conn: &mut PgConnection, digest: &[u8]) -> QueryResult<Option<
 /// Diesel's.
 pub fn live(conn: &mut PgConnection, digest: &[u8]) -> QueryResult<Option<LiveKeyRow>> {
     api_keys::table
-        .inner_join(users::table)
         .filter(api_keys::secret_hash.eq(digest))
-        .select((
-            api_keys::id,
-            api_keys::user_id,
-            api_keys::permissions,
-            api_keys::expires_at,
-            api_keys::last_used_at,
-            users::epoch,
-        ))
+        .select((api_keys::id, api_keys::user_id, api_keys::permissions, api_keys::expires_at, api_keys::last_used_at))
         .first(conn)
         .optional()
 }

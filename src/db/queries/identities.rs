@@ -48,7 +48,7 @@ pub fn bind(conn: &mut PgConnection, issuer: &str, subject: &str, account: UserI
         .map(drop)
 }
 
-/// Tokens that were made until now open no new account for who this account was.
+/// Tokens that were made until now open nothing any more: neither this account nor, once it is removed, a new one.
 ///
 /// # Errors
 /// Diesel's.

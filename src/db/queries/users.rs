@@ -13,7 +13,7 @@ use super::families::FamilyRow;
 use crate::{
     db::{
         rows::user::{CredentialsRow, NewUserRow, UserChangeRow, UserRow},
-        schema::{installation, token_families, users},
+        schema::{identities, installation, token_families, users},
     },
     domain::{
         ids::UserId,
@@ -167,28 +167,34 @@ pub struct Standing {
     pub epoch: i32,
     pub roles: Vec<String>,
     pub disabled_at: Option<DateTime<Utc>>,
+    /// Of who the account is to another issuer.
+    pub valid_from: Option<DateTime<Utc>>,
     pub families: Vec<FamilyRow>,
 }
 
-/// The epoch, the roles and the token families of an account, in one statement.
+/// The epoch, the roles, the token families of an account, and which tokens of another issuer it takes, in one
+/// statement. An account is nobody or one person to other issuers.
 ///
 /// # Errors
 /// Diesel's.
 pub fn standing(conn: &mut PgConnection, id: UserId) -> QueryResult<Option<Standing>> {
-    type Row = (i32, Vec<String>, Option<DateTime<Utc>>, Option<FamilyRow>);
+    type Row = (i32, Vec<String>, Option<DateTime<Utc>>, Option<DateTime<Utc>>, Option<FamilyRow>);
     let rows: Vec<Row> = users::table
         .left_join(token_families::table)
+        .left_join(identities::table)
         .filter(users::id.eq(id.uuid()))
         .select((
             users::epoch,
             users::roles,
             users::disabled_at,
+            identities::valid_from.nullable(),
             (token_families::id, token_families::expires_at).nullable(),
         ))
         .load(conn)?;
     let mut standing = None;
-    for (epoch, roles, disabled_at, family) in rows {
-        let known = standing.get_or_insert_with(|| Standing { epoch, roles, disabled_at, families: Vec::new() });
+    for (epoch, roles, disabled_at, valid_from, family) in rows {
+        let known =
+            standing.get_or_insert_with(|| Standing { epoch, roles, disabled_at, valid_from, families: Vec::new() });
         known.families.extend(family);
     }
     Ok(standing)

@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::Utc;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::house;
+use super::{house, next_second};
 use crate::support::{
     app::{App, Plan, eventually},
     issuer::{Issuer, bearing, keys},
+    media::mp4,
     people::{PASSWORD, Person},
     smtp::Smtp,
     stores::{TestDb, count},
@@ -33,14 +35,6 @@ fn person(issuer: &Issuer, subject: &str, more: &[(&str, Value)]) -> Person {
 fn at(issuer: &Issuer, subject: &str, username: &str, email: &str) -> Person {
     let more = [("preferred_username", json!(username)), ("email", json!(email)), ("email_verified", json!(true))];
     person(issuer, subject, &more)
-}
-
-/// Tokens that are made after this have a later `iat` than all before.
-async fn next_second() {
-    let now = Utc::now().timestamp();
-    while Utc::now().timestamp() <= now {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
 }
 
 async fn me(app: &App, person: &Person) -> Value {
@@ -208,4 +202,47 @@ async fn a_session_of_a_token_from_elsewhere_is_like_any_other() {
     // Signing out ends nothing: the token is its issuer's.
     assert_eq!(app.post("/users/logout", &viewer, json!({})).await.status, 200);
     assert_eq!(app.taken(&viewer.token).await, 200);
+}
+
+#[actix_web::test]
+async fn the_links_of_a_player_end_with_the_token_and_a_newer_token_brings_newer_ones() {
+    let issuer = Issuer::start("acme", &[&keys()[2]]).await;
+    let (_db, app) = house(&issuer);
+    let owner = app.register().await;
+    let film = app.upload(&owner, "a.mp4", mp4().to_vec()).await.id();
+    let episode = app.catalogue(&owner).await.episode;
+    app.patch(&format!("/episodes/{episode}"), &owner, json!({"file_id": film})).await.data(200);
+    let until = |exp: i64| person(&issuer, "ann", &[("exp", json!(exp)), ("permissions", json!(["use:streams"]))]);
+    let end_of = |link: &Value| -> i64 {
+        let end: chrono::DateTime<Utc> = link["expires_at"].as_str().unwrap().parse().unwrap();
+        let token = link["file"].as_str().unwrap().split('/').nth(2).unwrap();
+        let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+        assert_eq!(serde_json::from_slice::<Value>(&payload).unwrap()["exp"], json!(end.timestamp()));
+        end.timestamp()
+    };
+    let now = Utc::now().timestamp();
+    let stream = app.post("/streams", &until(now + 2000), json!({"episode_id": episode})).await.data(201);
+    assert_eq!(end_of(&stream["playback"]), now + 2000);
+    let path = format!("/streams/{}", stream["id"].as_str().unwrap());
+    let beat = async |person: &Person| app.patch(&path, person, json!({"position_seconds": 1})).await.data(200);
+    assert_eq!(end_of(&beat(&until(now + 4000)).await["playback"]), now + 4000);
+    // One that holds for longer than links bounds nothing, and renews nothing before it has to.
+    let long = until(now + 100_000);
+    assert_eq!(beat(&long).await["playback"], Value::Null);
+    let opened = app.post("/streams", &long, json!({"episode_id": episode})).await.data(201);
+    assert!((now + 14_400..now + 14_700).contains(&end_of(&opened["playback"])));
+}
+
+#[actix_web::test]
+async fn a_token_that_is_remembered_ends_with_its_time() {
+    let issuer = Issuer::start("acme", &[&keys()[2]]).await;
+    let db = TestDb::create();
+    let app = Plan::over(&db).with_issuer(&issuer).with("PLAYHOUSE_AUTH__LEEWAY_SECONDS", "0").start();
+    // The account is there, so that the short time is not spent on making it.
+    app.account(&person(&issuer, "ann", &[])).await;
+    let exp = Utc::now().timestamp() + 3;
+    let short = person(&issuer, "ann", &[("exp", json!(exp))]);
+    assert_eq!(app.taken(&short.token).await, 200);
+    assert!(eventually(Duration::from_secs(30), async || app.taken(&short.token).await == 401).await);
+    assert!(Utc::now().timestamp() >= exp, "it ended before its time");
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use diesel::connection::SimpleConnection as _;
+use futures_util::future::join_all;
 use serde_json::json;
 
 use super::{bearing, quiet, refused};
@@ -190,6 +192,49 @@ async fn what_is_no_key_is_401_and_costs_the_database_next_to_nothing() {
     }
     let spent = statements(&app, &owner).await - before;
     assert!(spent <= 10, "{spent} statements");
+}
+
+#[actix_web::test]
+async fn made_up_keys_never_shut_out_one_that_the_node_has_seen() {
+    let db = TestDb::create();
+    let plan = patient(&db).with("PLAYHOUSE_CACHE__TTL_SECONDS", "1");
+    let key = {
+        let app = plan.start();
+        let owner = app.register().await;
+        app.key_of(&owner, &[]).await.1
+    };
+    // Every look at the keys takes a while, so that few made-up ones are a flood.
+    db.connect()
+        .batch_execute(
+            "ALTER TABLE api_keys RENAME TO all_keys; \
+             CREATE FUNCTION slow() RETURNS SETOF all_keys LANGUAGE plpgsql VOLATILE AS \
+             $$ BEGIN PERFORM pg_sleep(0.3); RETURN; END $$; \
+             CREATE VIEW api_keys AS SELECT * FROM all_keys UNION ALL SELECT * FROM slow();",
+        )
+        .unwrap();
+    let app = plan.start();
+    app.get("/stats", &key).await.data(200);
+    let made_up = |number: usize| format!("phk_{number:0>42}A");
+    let status = async |number| bearing(&app, &made_up(number), "/stats").await.status;
+    // Twenty wait for one of two turns all the time, for longer than what is known of the key is kept.
+    let end = std::time::Instant::now() + Duration::from_millis(2500);
+    let is_on = || std::time::Instant::now() < end;
+    let flood = join_all((0..20).map(async |one| {
+        let (mut sent, mut refused) = (0_usize, 0_usize);
+        while is_on() {
+            sent += 1;
+            refused += usize::from(status(one * 1000 + sent).await == 503);
+        }
+        refused
+    }));
+    let real = async {
+        while is_on() {
+            assert_eq!(app.get("/stats", &key).await.status, 200, "the real key was shut out");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let (refused, ()) = futures_util::future::join(flood, real).await;
+    assert!(refused.iter().sum::<usize>() > 0, "it was no flood");
 }
 
 #[actix_web::test]

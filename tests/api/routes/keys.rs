@@ -31,7 +31,7 @@ fn is_in_person(path: &str) -> bool {
 }
 
 /// What a key of the owner's that was made for nothing gets.
-fn of_nothing((method, path, _, statuses): &Row) -> u16 {
+pub(super) fn of_nothing((method, path, _, statuses): &Row) -> u16 {
     let is_open = statuses.iter().all(|status| status == &statuses[0]);
     match READ_BY_ALL.iter().find(|(known, _)| *method == "GET" && known == path) {
         Some((_, status)) => *status,

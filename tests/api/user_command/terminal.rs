@@ -7,6 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use super::{NEW, PASSWORD};
 use crate::support::{app::Plan, stores::TestDb};
 
@@ -97,4 +99,24 @@ fn two_passwords_that_differ_or_ctrl_c_change_nothing_and_leave_the_terminal_as_
         terminal.sees("\nisig icanon iexten echo ");
     }
     assert_eq!(super::listed(&plan).len(), 0);
+}
+
+#[test]
+fn a_signal_at_the_prompt_leaves_the_terminal_as_it_was() {
+    let db = TestDb::create();
+    let plan = Plan::over(&db);
+    std::fs::create_dir_all(plan.data_dir()).unwrap();
+    let file = plan.data_dir().join("pid");
+    let plan = plan.with("PID", file.to_str().unwrap());
+    let program = r#"sh -c 'echo $$ >"$PID"; exec "$PROGRAM" user make --username ann'"#;
+    let line = format!(r#"{program}; echo "left with $?"; stty -a"#);
+    for (signal, code) in [(Signal::TERM, 143), (Signal::HUP, 129)] {
+        let mut terminal = Terminal::with(&plan, &line);
+        terminal.sees("New password: ");
+        let pid = std::fs::read_to_string(&file).unwrap().trim().parse().ok().and_then(Pid::from_raw);
+        kill_process(pid.expect("a process"), signal).unwrap();
+        terminal.sees(&format!("left with {code}"));
+        terminal.sees("eol = <undef>");
+        terminal.sees("\nisig icanon iexten echo ");
+    }
 }

@@ -1,7 +1,8 @@
 //! What is known of keys that are sent. A key is found by the digest of its secret; it is kept in memory for as
 //! long as no node has changed its account, as the account's standing is.
 //!
-//! Whose key it is never changes, so that is kept for itself: it names the scope that the rest depends on.
+//! Whose key it is never changes, so that is kept for itself and without an end: it names the scope that the rest
+//! depends on. Only a key that this node has never seen is searched for, and those wait for each other.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,7 +19,6 @@ use crate::{
     actors::auth::{
         clock::Clock,
         error::{AuthError, TokenError},
-        standing::Bond,
     },
     cache::{Cache, Scope, Stamp},
     db::{
@@ -49,8 +49,8 @@ const SEARCH_WAIT: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(in crate::actors::auth) struct LiveKey {
     pub(in crate::actors::auth) id: ApiKeyId,
-    /// Its account, as it was when the key was read.
-    pub(in crate::actors::auth) bond: Bond,
+    /// Whose it is.
+    pub(in crate::actors::auth) account: UserId,
     /// What it was made for.
     pub(in crate::actors::auth) permissions: Permissions,
     expires_at: Option<DateTime<Utc>>,
@@ -73,7 +73,8 @@ pub(in crate::actors::auth) struct ApiKeys {
     db: Db,
     cache: Cache,
     clock: Clock,
-    kept: Kept<Digest, (Option<Stamp>, Arc<LiveKey>), RandomState>,
+    kept: Kept<Digest, (Stamp, Arc<LiveKey>), RandomState>,
+    owners: Kept<Digest, UserId, RandomState>,
     /// The ends of keys, by which links of players were made.
     ends: Kept<ApiKeyId, (Stamp, Option<DateTime<Utc>>), RandomState>,
     unknown: Kept<Digest, (), RandomState>,
@@ -91,6 +92,7 @@ impl ApiKeys {
         Self {
             uses: Uses::start(db.clone(), Duration::from_secs(settings.key_use_seconds)),
             kept: kept.build_with_hasher(RandomState::default()),
+            owners: Kept::builder().max_capacity(KEYS).build_with_hasher(RandomState::default()),
             ends: ends.build_with_hasher(RandomState::default()),
             unknown: unknown.build_with_hasher(RandomState::default()),
             searches: Arc::new(Semaphore::new(SEARCHES)),
@@ -107,27 +109,13 @@ impl ApiKeys {
     /// [`AuthError::Store`].
     pub(in crate::actors::auth) async fn of(&self, text: &str) -> Result<Arc<LiveKey>, AuthError> {
         let digest = digest_of(text).ok_or(TokenError::Altered)?;
-        let account = match self.kept.get(&digest) {
-            Some((kept_at, key)) => {
-                let stamp = self.stamp(key.bond.account);
-                if stamp.is_some() && stamp == kept_at {
-                    return self.in_time(key.expires_at).map(|()| key);
-                }
-                key.bond.account
-            }
-            None => self.search(digest).await?,
-        };
-        self.read(digest, account).await
-    }
-
-    /// As [`ApiKeys::of`], whatever is kept.
-    ///
-    /// # Errors
-    /// As [`ApiKeys::of`].
-    pub(in crate::actors::auth) async fn read_anew(&self, text: &str) -> Result<Arc<LiveKey>, AuthError> {
-        let digest = digest_of(text).ok_or(TokenError::Altered)?;
-        let account = match self.kept.get(&digest) {
-            Some((_, key)) => key.bond.account,
+        if let Some((kept_at, key)) = self.kept.get(&digest)
+            && self.stamp(key.account) == Some(kept_at)
+        {
+            return self.in_time(key.expires_at).map(|()| key);
+        }
+        let account = match self.owners.get(&digest) {
+            Some(account) => account,
             None => self.search(digest).await?,
         };
         self.read(digest, account).await
@@ -167,8 +155,9 @@ impl ApiKeys {
             return Err(DbError::Away("too many unknown API keys are looked for".to_owned()).into());
         };
         let found: Result<_, AuthError> = self.db.run(move |conn| Ok(api_keys::account_of(conn, &digest)?)).await;
-        if let Some(account) = found? {
-            return Ok(account.into());
+        if let Some(account) = found?.map(UserId::from) {
+            self.owners.insert(digest, account);
+            return Ok(account);
         }
         self.unknown.insert(digest, ());
         Err(TokenError::UnknownKey.into())
@@ -180,11 +169,14 @@ impl ApiKeys {
         let row: Result<_, AuthError> = self.db.run(move |conn| Ok(api_keys::live(conn, &digest)?)).await;
         let Some(row) = row? else {
             self.kept.invalidate(&digest);
+            self.owners.invalidate(&digest);
             self.unknown.insert(digest, ());
             return Err(TokenError::UnknownKey.into());
         };
         let key = Arc::new(LiveKey::try_from(row)?);
-        self.kept.insert(digest, (stamp, Arc::clone(&key)));
+        if let Some(stamp) = stamp {
+            self.kept.insert(digest, (stamp, Arc::clone(&key)));
+        }
         self.in_time(key.expires_at).map(|()| key)
     }
 
@@ -212,10 +204,10 @@ impl TryFrom<LiveKeyRow> for LiveKey {
     type Error = DbError;
 
     fn try_from(row: LiveKeyRow) -> Result<Self, DbError> {
-        let LiveKeyRow { id, user_id, permissions, expires_at, last_used_at, epoch } = row;
+        let LiveKeyRow { id, user_id, permissions, expires_at, last_used_at } = row;
         Ok(Self {
             id: id.into(),
-            bond: Bond { account: user_id.into(), epoch, family: None },
+            account: user_id.into(),
             permissions: Permissions::of(&permissions_from(&permissions)?),
             expires_at,
             last_use: LastUse::at(last_used_at),

@@ -43,17 +43,11 @@ impl Auth {
     /// Who sends this API key.
     pub(super) async fn caller_by_key(&self, text: &str) -> Result<Caller, AuthError> {
         let key = self.api_keys.of(text).await?;
-        let (key, standing) = match self.standings.of(key.bond).await {
-            // The epoch of the account was raised between the reading of the two: a key holds through that.
-            Err(AuthError::Token(TokenError::Ended)) => {
-                let key = self.api_keys.read_anew(text).await?;
-                let standing = self.standings.of(key.bond).await?;
-                (key, standing)
-            }
-            standing => (key, standing?),
-        };
+        // What ends tokens raises the epoch of the account; a key holds through that.
+        let standing = self.standings.of_account(key.account).await?;
+        let standing = standing.filter(|standing| !standing.disabled).ok_or(TokenError::Ended)?;
         self.api_keys.note_use(&key);
-        Ok(Caller { user_id: key.bond.account, family: None, standing, rights: Rights::Key(key) })
+        Ok(Caller { user_id: key.account, family: None, standing, rights: Rights::Key(key) })
     }
 
     /// Makes a key for the caller's account.

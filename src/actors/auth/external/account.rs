@@ -21,35 +21,27 @@ use crate::{
     },
 };
 
-/// Whose account it is. Never changes while the account is there: its id is never anyone else's, and only a removal
-/// moves `valid_from`.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Known {
-    account: UserId,
-    valid_from: Option<DateTime<Utc>>,
-}
-
 impl Auth {
     /// The account of a verified token.
     pub(super) async fn external_account(&self, claims: &Claims) -> Result<(UserId, Arc<Standing>), AuthError> {
-        if let Some(known) = self.external.known.get(&claims.identity) {
-            match self.opened(known, claims).await {
-                // It may have been removed, and be made anew.
-                Err(AuthError::Token(TokenError::Ended)) => self.external.known.invalidate(&claims.identity),
-                opened => return opened,
+        if let Some(account) = self.external.known.get(&claims.identity) {
+            if let Some(standing) = self.opened(account, claims).await? {
+                return Ok((account, standing));
             }
+            // It was removed, and may be made anew.
+            self.external.known.invalidate(&claims.identity);
         }
-        let known = self.known_or_new(claims).await?;
-        let opened = self.opened(known, claims).await?;
-        self.external.known.insert(Arc::clone(&claims.identity), known);
-        Ok(opened)
+        let account = self.known_or_new(claims).await?;
+        self.external.known.insert(Arc::clone(&claims.identity), account);
+        let standing = self.opened(account, claims).await?.ok_or(TokenError::Ended)?;
+        Ok((account, standing))
     }
 
-    async fn opened(&self, known: Known, claims: &Claims) -> Result<(UserId, Arc<Standing>), AuthError> {
-        if !self.is_after(claims.iat, known.valid_from) {
-            return Err(TokenError::Ended.into());
-        }
-        Ok((known.account, self.standings.of_account(known.account).await?))
+    /// What the token opens; none where the account is gone.
+    async fn opened(&self, account: UserId, claims: &Claims) -> Result<Option<Arc<Standing>>, AuthError> {
+        let standing = self.standings.of_account(account).await?;
+        let refuses = |standing: &Standing| standing.disabled || !self.is_after(claims.iat, standing.valid_from);
+        if standing.as_deref().is_some_and(refuses) { Err(TokenError::Ended.into()) } else { Ok(standing) }
     }
 
     /// Whether a token of this time was made after what it must be newer than. Within the difference of clocks that
@@ -60,12 +52,12 @@ impl Auth {
         made.is_some_and(|made| made > valid_from + TimeDelta::seconds(self.external.leeway))
     }
 
-    async fn known_or_new(&self, claims: &Claims) -> Result<Known, AuthError> {
+    async fn known_or_new(&self, claims: &Claims) -> Result<UserId, AuthError> {
         let identity = Arc::clone(&claims.identity);
         let found = self.db.run(move |conn| Ok::<_, AuthError>(identities::find(conn, &identity.0, &identity.1)?));
         let found = found.await?;
-        if let Some(IdentityRow { user_id: Some(account), valid_from }) = found {
-            return Ok(Known { account: account.into(), valid_from });
+        if let Some(IdentityRow { user_id: Some(account), .. }) = found {
+            return Ok(account.into());
         }
         // Known before, and removed: looked at once more when the row is locked.
         if found.is_some_and(|row| !self.is_after(claims.iat, row.valid_from)) {
@@ -79,7 +71,7 @@ impl Auth {
                     // Of many first tokens at once, one goes on here and the others wait for it.
                     let IdentityRow { user_id, valid_from } = identities::claim(conn, &identity.0, &identity.1)?;
                     if let Some(account) = user_id {
-                        return Ok(Known { account: account.into(), valid_from });
+                        return Ok(account.into());
                     }
                     if !auth.is_after(iat, valid_from) {
                         return Err(TokenError::Ended.into());
@@ -87,7 +79,7 @@ impl Auth {
                     let account = open_account(conn, row)?;
                     identities::bind(conn, &identity.0, &identity.1, account)?;
                     tracing::info!(user = %account, issuer = identity.0, "a first token has made an account");
-                    Ok(Known { account, valid_from })
+                    Ok(account)
                 })
             })
             .await

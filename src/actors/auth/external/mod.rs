@@ -12,12 +12,10 @@ use std::{sync::Arc, time::Duration};
 use foldhash::fast::RandomState;
 use moka::sync::Cache;
 
-use self::{
-    account::Known,
-    claims::{Claims, Unverified},
-};
+use self::claims::{Claims, Unverified};
 use super::{Auth, AuthError, Caller, Clock, TokenError, caller::Rights};
 use crate::{
+    domain::ids::UserId,
     issuers::{Issuer, Issuers, KeyError},
     settings::AuthSettings,
 };
@@ -38,7 +36,8 @@ pub(super) struct External {
     clock: Clock,
     leeway: i64,
     verified: Cache<String, Remembered, RandomState>,
-    known: Cache<Arc<(String, String)>, Known, RandomState>,
+    /// Never changes while the account is there: its id is never anyone else's.
+    known: Cache<Arc<(String, String)>, UserId, RandomState>,
 }
 
 /// A token that was verified with keys of this version.
@@ -126,6 +125,7 @@ impl Auth {
         }
         let Some(claims) = self.external.verified(token).await? else { return Ok(None) };
         let (user_id, standing) = self.external_account(&claims).await?;
-        Ok(Some(Caller { user_id, family: None, standing, rights: Rights::Token(Arc::clone(&claims.permissions)) }))
+        let rights = Rights::Token { permissions: Arc::clone(&claims.permissions), exp: claims.exp };
+        Ok(Some(Caller { user_id, family: None, standing, rights }))
     }
 }
