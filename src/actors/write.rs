@@ -33,10 +33,10 @@ where
     done
 }
 
-/// As [`write`], for long work, in a transaction, that finds out what else it moves.
+/// As [`write()`], for long work, in a transaction, that finds out what else it moves.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub(super) async fn write_touching<T, E, F>(db: &LongWork, cache: &Cache, scopes: Vec<Scope>, work: F) -> Result<T, E>
 where
     T: Send + 'static,

@@ -30,8 +30,10 @@ use crate::{
     settings::{DatabaseSettings, millis},
 };
 
-/// How PostgreSQL names, in English, what it ends because a limit of ours was reached. Diesel does not give the code.
-const LIMITS: [&str; 2] = ["due to lock timeout", "due to statement timeout"];
+/// What PostgreSQL says, in English, where it ended a statement because a limit of ours was reached, or for others'
+/// sake: Diesel does not give the code. The limit of a statement is as long as PostgreSQL waits before it looks for a
+/// deadlock, so either may come first.
+const ENDED: [&str; 3] = ["due to lock timeout", "due to statement timeout", "deadlock detected"];
 
 /// What can go wrong with a piece of database work.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +47,7 @@ pub enum DbError {
         /// The constraint's name, as in the migrations.
         name: String,
     },
-    /// The database is away, or does not answer in time: try again.
+    /// The database is away, does not answer in time, or gave way to others who write the same rows: try again.
     #[error("the database is away: {0}")]
     Away(String),
     /// A fault of ours.
@@ -73,7 +75,7 @@ impl From<DieselError> for DbError {
                 | DatabaseErrorKind::UnableToSendCommand
                 | DatabaseErrorKind::SerializationFailure
                 | DatabaseErrorKind::ReadOnlyTransaction => Self::Away(info.message().to_owned()),
-                DatabaseErrorKind::Unknown if LIMITS.iter().any(|limit| info.message().ends_with(limit)) => {
+                DatabaseErrorKind::Unknown if ENDED.iter().any(|end| info.message().ends_with(end)) => {
                     Self::Away(info.message().to_owned())
                 }
                 _ => Self::Fault(error),

@@ -4,10 +4,9 @@
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use chrono::{Datelike as _, NaiveDate};
-use uuid::Uuid;
 
 use super::{
-    ids::FileId,
+    ids::{FileId, ProviderMovieId},
     text::{ActorName, LongTitle},
 };
 
@@ -67,9 +66,8 @@ integer_ids! {
     MovieId;
 }
 
-/// A film as collections know it, whether one holds it or not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FilmUuid(pub Uuid);
+/// The most movies of an actor, and actors of a movie.
+pub const MOST_ROLES: usize = 1000;
 
 /// An age in years.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,8 +185,8 @@ pub struct Movie {
     pub actors_id: Vec<ActorId>,
     /// The film in the player.
     pub file_id: Option<FileId>,
-    /// The film in collections.
-    pub uuid: Option<FilmUuid>,
+    /// The film in collections, whether one holds it or not.
+    pub uuid: Option<ProviderMovieId>,
 }
 
 /// A new movie.
@@ -199,7 +197,7 @@ pub struct NewMovie {
     pub date_release: ReleaseDate,
     pub actors_id: BTreeSet<ActorId>,
     pub file_id: Option<FileId>,
-    pub uuid: Option<FilmUuid>,
+    pub uuid: Option<ProviderMovieId>,
 }
 
 /// A changed movie; `actors_id`, which is always given, replaces the actors that it had.
@@ -210,7 +208,7 @@ pub struct MovieChange {
     pub date_release: Option<ReleaseDate>,
     pub actors_id: BTreeSet<ActorId>,
     pub file_id: Option<Option<FileId>>,
-    pub uuid: Option<Option<FilmUuid>>,
+    pub uuid: Option<Option<ProviderMovieId>>,
 }
 
 #[cfg(test)]

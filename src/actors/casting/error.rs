@@ -1,6 +1,8 @@
 //! Why the casting agency did not do what was asked, and which constraint of the schema says so.
 
 use crate::db::DbError;
+#[cfg(doc)]
+use crate::domain::casting::MOST_ROLES;
 
 /// Why something was not done.
 #[derive(Debug, thiserror::Error)]
@@ -11,6 +13,9 @@ pub enum CastingError {
     /// What was asked for cannot be.
     #[error(transparent)]
     Impossible(#[from] Impossible),
+    /// Another change of the movie came between, again and again.
+    #[error("other changes came between")]
+    Overtaken,
     /// The database failed.
     #[error(transparent)]
     Store(DbError),
@@ -28,6 +33,9 @@ pub enum Impossible {
     /// A movie that is not there.
     #[error("a movie is not there")]
     NoSuchMovie,
+    /// A movie with more than [`MOST_ROLES`] actors, or an actor with more movies.
+    #[error("a movie or an actor would have too many roles")]
+    TooManyRoles,
     /// A file that is not there, or is neither video nor sound.
     #[error("the file cannot be played")]
     NotPlayable,

@@ -8,17 +8,22 @@ mod error;
 
 use bytes::Bytes;
 use diesel::{Connection as _, PgConnection};
+use uuid::Uuid;
 
 pub use self::error::{CastingError, Impossible};
 use super::{
     catalog::{Catalog, CatalogError, ListOf, Listed, Shape, ShapedPage},
+    files::remove_later,
     write::write,
 };
 use crate::{
     cache::{Cache, Kind, Scope},
     db::{
         Db,
-        queries::casting::{actors, find, movies},
+        queries::{
+            casting::{actors, find, movies},
+            files,
+        },
         rows::casting::{ActorRow, MovieRow},
     },
     domain::{
@@ -95,19 +100,27 @@ impl Casting {
     /// Makes an actor.
     ///
     /// # Errors
-    /// [`Impossible::NoSuchMovie`]; the database's.
+    /// [`Impossible::NoSuchMovie`], [`Impossible::TooManyRoles`]; the database's.
     pub async fn create_actor(&self, new: NewActor) -> Result<ActorId, CastingError> {
-        self.write(move |conn| Ok(actors::insert(conn, &new)?)).await
+        self.write(move |conn| {
+            let id = actors::insert(conn, &new)?;
+            few_enough(actors::crowd_a_movie(conn, id)?)?;
+            Ok(id)
+        })
+        .await
     }
 
     /// Makes a movie.
     ///
     /// # Errors
-    /// [`Impossible::NoActor`], [`Impossible::NoSuchActor`], [`Impossible::NotPlayable`]; the database's.
+    /// [`Impossible::NoActor`], [`Impossible::NoSuchActor`], [`Impossible::NotPlayable`],
+    /// [`Impossible::TooManyRoles`]; the database's.
     pub async fn create_movie(&self, new: NewMovie) -> Result<MovieId, CastingError> {
         self.write(move |conn| {
             playable(conn, new.file_id)?;
-            Ok(movies::insert(conn, &new)?)
+            let id = movies::insert(conn, &new)?;
+            few_enough(movies::overwork_an_actor(conn, id)?)?;
+            Ok(id)
         })
         .await
     }
@@ -115,20 +128,30 @@ impl Casting {
     /// Changes an actor.
     ///
     /// # Errors
-    /// [`CastingError::NotFound`], [`Impossible::NoSuchMovie`], [`Impossible::NoActor`] where a movie would be left
-    /// without; the database's.
+    /// [`CastingError::NotFound`], [`Impossible::NoSuchMovie`], [`Impossible::TooManyRoles`], [`Impossible::NoActor`]
+    /// where a movie would be left without; the database's.
     pub async fn change_actor(&self, id: ActorId, change: ActorChange) -> Result<(), CastingError> {
-        self.write(move |conn| there(actors::update(conn, id, &change)?)).await
+        self.write(move |conn| {
+            there(actors::update(conn, id, &change)?)?;
+            if change.movies_id.is_some() { few_enough(actors::crowd_a_movie(conn, id)?) } else { Ok(()) }
+        })
+        .await
     }
 
-    /// Changes a movie.
+    /// Changes a movie. A file that it names no more goes where nobody owns it and nothing refers to it.
     ///
     /// # Errors
     /// [`CastingError::NotFound`], and those of [`Casting::create_movie`].
     pub async fn change_movie(&self, id: MovieId, change: MovieChange) -> Result<(), CastingError> {
         self.write(move |conn| {
-            playable(conn, change.file_id.flatten())?;
-            there(movies::update(conn, id, &change)?)
+            let mut locked = Vec::new();
+            if let Some(next) = change.file_id {
+                locked = movies::lock_files(conn, id, next)?;
+                playable(conn, next)?;
+            }
+            let dropped = movies::update(conn, id, &change)?.ok_or(CastingError::NotFound)?;
+            few_enough(movies::overwork_an_actor(conn, id)?)?;
+            let_go(conn, &locked, &dropped)
         })
         .await
     }
@@ -141,26 +164,57 @@ impl Casting {
         self.write(move |conn| there(actors::delete(conn, id)?)).await
     }
 
-    /// Removes a movie; its actors and its file stay.
+    /// Removes a movie; its actors stay, and its file where somebody owns it or something refers to it.
     ///
     /// # Errors
     /// [`CastingError::NotFound`]; the database's.
     pub async fn remove_movie(&self, id: MovieId) -> Result<(), CastingError> {
-        self.write(move |conn| there(movies::delete(conn, id)?)).await
+        self.write(move |conn| {
+            let locked = movies::lock_files(conn, id, None)?;
+            let dropped = movies::delete(conn, id)?.ok_or(CastingError::NotFound)?;
+            let_go(conn, &locked, &dropped)
+        })
+        .await
     }
 
-    /// Runs `work` in a transaction and makes void what was answered before.
+    /// Runs `work` in a transaction, anew where another was faster, and makes void what was answered before.
     async fn write<T, F>(&self, work: F) -> Result<T, CastingError>
     where
         T: Send + 'static,
-        F: FnOnce(&mut PgConnection) -> Result<T, CastingError> + Send + 'static,
+        F: Fn(&mut PgConnection) -> Result<T, CastingError> + Send + 'static,
     {
-        write(&self.db, &self.cache, vec![Scope::List(Kind::Casting)], move |conn| conn.transaction(work)).await
+        write(&self.db, &self.cache, vec![Scope::List(Kind::Casting)], move |conn| {
+            let mut overtaken = 0;
+            loop {
+                match conn.transaction(&work) {
+                    Err(CastingError::Overtaken) if overtaken < MOST_TURNS => overtaken += 1,
+                    done => return done,
+                }
+            }
+        })
+        .await
     }
 }
 
+/// How often a change is tried anew where another came between.
+const MOST_TURNS: u32 = 10;
+
 const fn there(found: bool) -> Result<(), CastingError> {
     if found { Ok(()) } else { Err(CastingError::NotFound) }
+}
+
+const fn few_enough(too_much: bool) -> Result<(), CastingError> {
+    if too_much { Err(CastingError::Impossible(Impossible::TooManyRoles)) } else { Ok(()) }
+}
+
+/// What nobody owns any more was kept for the movie's sake. What the movie was given after we had looked is not
+/// `locked`, and to lock it now could make two wait for each other.
+fn let_go(conn: &mut PgConnection, locked: &[Uuid], dropped: &[Uuid]) -> Result<(), CastingError> {
+    if dropped.iter().any(|file| !locked.contains(file)) {
+        return Err(CastingError::Overtaken);
+    }
+    let ownerless = files::ownerless(conn, dropped)?;
+    Ok(remove_later(conn, &ownerless)?)
 }
 
 /// The file, where one is given, is a video or sound, and stays until the transaction ends.

@@ -129,6 +129,24 @@ pub fn delete(conn: &mut PgConnection, id: Uuid) -> QueryResult<Vec<Uuid>> {
     Ok(posters)
 }
 
+/// Locks these files against removal and against whoever begins to refer to them, in one order: two who lock
+/// several files do not wait for each other in a circle.
+///
+/// # Errors
+/// The database's.
+pub fn lock(conn: &mut PgConnection, ids: &[Uuid]) -> QueryResult<()> {
+    let locked = files::table.filter(files::id.eq_any(ids)).order(files::id).select(files::id).for_update();
+    locked.load::<Uuid>(conn).map(drop)
+}
+
+/// Those of `ids` that nobody owns.
+///
+/// # Errors
+/// The database's.
+pub fn ownerless(conn: &mut PgConnection, ids: &[Uuid]) -> QueryResult<Vec<Uuid>> {
+    files::table.filter(files::id.eq_any(ids)).filter(files::owner_id.is_null()).select(files::id).load(conn)
+}
+
 /// The posters of these files, whose rows are locked: so there comes no other.
 fn posters_of(conn: &mut PgConnection, ids: &[Uuid]) -> QueryResult<Vec<Uuid>> {
     posters::table.filter(posters::file_id.eq_any(ids)).select(posters::poster_id).load(conn)
@@ -137,17 +155,20 @@ fn posters_of(conn: &mut PgConnection, ids: &[Uuid]) -> QueryResult<Vec<Uuid>> {
 /// What became of files that were to go.
 #[derive(Debug)]
 pub struct Deleted {
-    /// Those whose rows stay.
+    /// Those whose rows stay, and have no owner now.
     pub stay: Vec<Uuid>,
     /// The posters of those whose rows are gone; nothing refers to them now.
     pub posters: Vec<Uuid>,
 }
 
-/// Deletes the rows of those of `ids` that nothing refers to. Within a transaction.
+/// Deletes the rows of those of `ids` that nothing refers to; from the others their owner is taken, who let go of
+/// them. Within a transaction.
 ///
 /// # Errors
-/// The database's; a constraint where something has begun to refer to one of them at this moment.
+/// The database's.
 pub fn delete_unreferenced(conn: &mut PgConnection, ids: &[Uuid]) -> QueryResult<Deleted> {
+    // A statement of its own: whoever was referring to one of them has ended when the next one looks.
+    lock(conn, ids)?;
     let free = files::table
         .filter(files::id.eq_any(ids))
         .filter(not(exists(series::table.filter(series::trailer_id.eq(files::id.nullable())))))
@@ -159,13 +180,15 @@ pub fn delete_unreferenced(conn: &mut PgConnection, ids: &[Uuid]) -> QueryResult
         .filter(not(exists(channels::table.filter(channels::picture_id.eq(files::id.nullable())))))
         .filter(not(exists(posters::table.filter(posters::poster_id.eq(files::id)))))
         .filter(not(exists(casting_movies::table.filter(casting_movies::file_id.eq(files::id.nullable())))))
-        .order(files::id)
-        .select(files::id)
-        .for_update();
+        .select(files::id);
     let free: Vec<Uuid> = free.load(conn)?;
     let posters = posters_of(conn, &free)?;
     diesel::delete(files::table.filter(files::id.eq_any(free))).execute(conn)?;
-    let stay = files::table.filter(files::id.eq_any(ids)).select(files::id).load(conn)?;
+    let stay: Vec<Uuid> = files::table.filter(files::id.eq_any(ids)).select(files::id).load(conn)?;
+    if !stay.is_empty() {
+        let owned = files::table.filter(files::id.eq_any(&stay)).filter(files::owner_id.is_not_null());
+        diesel::update(owned).set(files::owner_id.eq(None::<Uuid>)).execute(conn)?;
+    }
     Ok(Deleted { stay, posters })
 }
 

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     db::schema::{casting_actors, casting_movies},
-    domain::casting::{Actor, ActorId, FilmUuid, Movie, MovieId},
+    domain::casting::{Actor, ActorId, Movie, MovieId},
 };
 
 /// A row of `casting_actors`, with the actor's movies.
@@ -107,7 +107,7 @@ impl From<MovieRow> for Movie {
             date_release,
             actors_id: actors_id.into_iter().map(ActorId::stored).collect(),
             file_id: file_id.map(Into::into),
-            uuid: movie_uuid.map(FilmUuid),
+            uuid: movie_uuid.map(Into::into),
         }
     }
 }

@@ -220,6 +220,11 @@ impl<T: FieldValue + PartialEq> FieldValue for Vec<T> {
     }
 }
 
+fn described_set(items: &Value) -> Value {
+    let description = "A set: what is named twice counts once";
+    json!({"type": "array", "items": items, "maxItems": LONGEST_ARRAY, "description": description})
+}
+
 /// An array that is taken as a set: what is there twice counts once.
 impl<T: FieldValue + Ord> FieldValue for BTreeSet<T> {
     fn parse(value: &Value) -> Result<Self, String> {
@@ -232,7 +237,7 @@ impl<T: FieldValue + Ord> FieldValue for BTreeSet<T> {
     }
 
     fn schema() -> Value {
-        json!({"type": "array", "items": T::schema(), "maxItems": LONGEST_ARRAY})
+        described_set(&T::schema())
     }
 }
 
@@ -297,6 +302,21 @@ impl<T: Described> Described for Vec<T> {
 
 impl<T: Described> Described for BTreeSet<T> {
     fn described() -> Value {
-        json!({"type": "array", "items": T::described(), "maxItems": LONGEST_ARRAY})
+        described_set(&T::described())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_array_is_a_set_and_its_schema_says_so() {
+        let id = GenreId::new().to_string();
+        let twice = json!([id, id]);
+        assert_eq!(<BTreeSet<GenreId> as FieldValue>::parse(&twice).unwrap().len(), 1);
+        for schema in [<BTreeSet<GenreId> as FieldValue>::schema(), BTreeSet::<GenreId>::described()] {
+            assert_eq!(schema["description"], "A set: what is named twice counts once");
+        }
     }
 }

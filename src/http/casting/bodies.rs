@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use crate::{
     body,
     domain::{
-        casting::{ActorChange, ActorId, Age, FilmUuid, Gender, MovieChange, MovieId, NewActor, NewMovie, ReleaseDate},
+        casting::{ActorChange, ActorId, Age, Gender, MovieChange, MovieId, NewActor, NewMovie, ReleaseDate},
         text::ActorName,
     },
     http::body::{Body, Described, FieldValue, Fields},
@@ -97,17 +96,6 @@ impl FieldValue for ReleaseDate {
     }
 }
 
-impl FieldValue for FilmUuid {
-    fn parse(value: &Value) -> Result<Self, String> {
-        let text = value.as_str().filter(|text| text.len() == uuid::fmt::Hyphenated::LENGTH);
-        text.and_then(|text| Uuid::try_parse(text).ok()).map(Self).ok_or_else(|| "must be a UUID".to_owned())
-    }
-
-    fn schema() -> Value {
-        json!({"type": "string", "format": "uuid"})
-    }
-}
-
 macro_rules! described {
     ($($name:ident),+) => {$(
         impl Described for $name {
@@ -118,4 +106,4 @@ macro_rules! described {
     )+};
 }
 
-described!(ActorId, MovieId, Age, Gender, ReleaseDate, FilmUuid);
+described!(ActorId, MovieId, Age, Gender, ReleaseDate);

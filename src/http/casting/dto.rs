@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::domain::{
     casting::{Actor, ActorId, Movie, MovieId, ReleaseDate},
-    ids::FileId,
+    ids::{FileId, ProviderMovieId},
 };
 
 /// An actor.
@@ -52,7 +52,7 @@ impl<'a> From<&'a Movie> for CastMovieDto<'a> {
             date_release: movie.date_release.format(ReleaseDate::FORM).to_string(),
             actors_id: movie.actors_id.iter().map(|id| id.get()).collect(),
             file_id: movie.file_id.map(FileId::uuid),
-            uuid: movie.uuid.map(|uuid| uuid.0),
+            uuid: movie.uuid.map(ProviderMovieId::uuid),
         }
     }
 }

@@ -28,7 +28,9 @@ use crate::{
 pub(super) fn routes(routes: Routes) -> Routes {
     let create = doc("Make a movie").takes::<NewMovie>().gives::<DoneMovieDto>();
     let change = doc("Change a movie; `actors_id`, which must be passed, replaces the ones before");
-    let remove = doc("Remove a movie; its actors and its file stay").gives::<DoneMovieDto>();
+    let remove =
+        doc("Remove a movie; its actors stay, and its file if somebody owns it or something else refers to it")
+            .gives::<DoneMovieDto>();
     routes
         .get(
             "/casting/movies",

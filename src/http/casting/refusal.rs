@@ -50,6 +50,7 @@ impl From<CastingError> for ApiError {
             CastingError::Impossible(why) => {
                 Self::Own { status: StatusCode::UNPROCESSABLE_ENTITY, response: json!(why.to_string()) }
             }
+            CastingError::Overtaken => Self::Unavailable(error.into()),
             CastingError::Store(error) => error.into(),
         }
     }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::{
-    app::{Answer, App},
+    app::{Answer, App, Plan, eventually},
     people::Person,
     stores::TestDb,
 };
@@ -44,61 +44,72 @@ impl Agency {
     }
 }
 
+/// A list, the ids in it, and how many match in all.
+const LISTS: &[(&str, &[i64], i64)] = &[
+    ("actors", &[1, 2, 3, 4], 4),
+    ("actors?page=1", &[1, 2, 3, 4], 4),
+    ("actors?limit=2", &[1, 2], 4),
+    ("actors?page=2&limit=3", &[4], 4),
+    ("actors?page=3&limit=3", &[], 4),
+    ("actors?page=100000000&limit=100", &[], 4),
+    ("actors?sort=-id", &[4, 3, 2, 1], 4),
+    ("actors?sort=-age,name", &[3, 2, 4, 1], 4),
+    ("actors?sort=name&limit=2", &[2, 3], 4),
+    ("actors?name=INGRID", &[2, 3], 2),
+    ("actors?name=ingrid&limit=1", &[2], 2),
+    ("actors?name=ingrid&limit=1&page=2", &[3], 2),
+    ("actors?name=nobody", &[], 0),
+    ("actors?age=30", &[2, 4], 2),
+    ("actors?age_gte=30&age_lte=40", &[2, 4], 2),
+    ("actors?gender=f", &[2, 3], 2),
+    ("actors?id=3", &[3], 1),
+    ("actors?id_gte=3", &[3, 4], 2),
+    ("movies", &[1, 2, 3], 3),
+    ("movies?title=M", &[2, 3], 2),
+    ("movies?sort=date_release", &[3, 2, 1], 3),
+    ("movies?date_release=20200330", &[1], 1),
+    ("movies?date_release_gte=19310511", &[1, 2], 2),
+    ("movies?date_release_lte=19310511&sort=-id", &[3, 2], 2),
+    ("movies?uuid=00000000-0000-0000-0000-000000000000", &[], 0),
+    ("movies?sort=-title&limit=1&page=2", &[3], 3),
+];
+
+/// Lists that cannot be asked for.
+const NO_LISTS: &[&str] = &[
+    "actors?page=0",
+    "actors?limit=0",
+    "actors?limit=101",
+    "actors?limit=1000",
+    "actors?page=x",
+    "actors?page=1&page=1",
+    "actors?sort=colour",
+    "actors?sort=id;DROP",
+    "actors?colour=red",
+    "actors?title=M",
+    "actors?age=old",
+    "actors?q=peter",
+    "actors?cursor=x",
+    "actors?cursor=eyJ0IjoiY2FzdGluZ19hY3RvcnMiLCJzIjoiW10iLCJrIjpbIjEiXX0",
+    "actors?name=%FF",
+    "actors?name=a%00b",
+    "movies?name=Peter",
+    "movies?uuid=x",
+    "movies?date_release=tomorrow",
+    "movies?actors_id=1",
+];
+
 #[actix_web::test]
 async fn lists_are_filtered_sorted_and_paged() {
     let agency = Agency::new().await;
-    for (path, ids, total) in [
-        ("actors", vec![1, 2, 3, 4], 4),
-        ("actors?page=1", vec![1, 2, 3, 4], 4),
-        ("actors?limit=2", vec![1, 2], 4),
-        ("actors?page=2&limit=3", vec![4], 4),
-        ("actors?page=3&limit=3", vec![], 4),
-        ("actors?page=100000000&limit=100", vec![], 4),
-        ("actors?sort=-id", vec![4, 3, 2, 1], 4),
-        ("actors?sort=-age,name", vec![3, 2, 4, 1], 4),
-        ("actors?sort=name&limit=2", vec![2, 3], 4),
-        ("actors?name=INGRID", vec![2, 3], 2),
-        ("actors?name=ingrid&limit=1", vec![2], 2),
-        ("actors?name=ingrid&limit=1&page=2", vec![3], 2),
-        ("actors?name=nobody", vec![], 0),
-        ("actors?age=30", vec![2, 4], 2),
-        ("actors?age_gte=30&age_lte=40", vec![2, 4], 2),
-        ("actors?gender=f", vec![2, 3], 2),
-        ("actors?id=3", vec![3], 1),
-        ("actors?id_gte=3", vec![3, 4], 2),
-        ("movies", vec![1, 2, 3], 3),
-        ("movies?title=M", vec![2, 3], 2),
-        ("movies?sort=date_release", vec![3, 2, 1], 3),
-        ("movies?date_release=20200330", vec![1], 1),
-        ("movies?date_release_gte=19310511", vec![1, 2], 2),
-        ("movies?date_release_lte=19310511&sort=-id", vec![3, 2], 2),
-        ("movies?uuid=00000000-0000-0000-0000-000000000000", vec![], 0),
-        ("movies?sort=-title&limit=1&page=2", vec![3], 3),
-    ] {
-        assert_eq!(listed(&agency.ask(path).await.casting(200)), (ids, total), "{path}");
+    for (path, ids, total) in LISTS {
+        assert_eq!(listed(&agency.ask(path).await.casting(200)), (ids.to_vec(), *total), "{path}");
     }
-    for path in [
-        "actors?page=0",
-        "actors?limit=0",
-        "actors?limit=101",
-        "actors?limit=1000",
-        "actors?page=x",
-        "actors?page=1&page=1",
-        "actors?sort=colour",
-        "actors?sort=id;DROP",
-        "actors?colour=red",
-        "actors?title=M",
-        "actors?age=old",
-        "actors?q=peter",
-        "actors?cursor=x",
-        "actors?cursor=eyJ0IjoiY2FzdGluZ19hY3RvcnMiLCJzIjoiW10iLCJrIjpbIjEiXX0",
-        "actors?name=%FF",
-        "actors?name=a%00b",
-        "movies?name=Peter",
-        "movies?uuid=x",
-        "movies?date_release=tomorrow",
-        "movies?actors_id=1",
-    ] {
+}
+
+#[actix_web::test]
+async fn what_a_list_does_not_know_is_refused() {
+    let agency = Agency::new().await;
+    for path in NO_LISTS {
         agency.ask(path).await.refused(400);
     }
 }
@@ -128,4 +139,47 @@ async fn a_list_without_a_page_is_whole_up_to_a_thousand() {
         assert!(link.contains(relation), "{link}");
     }
     assert!(!link.contains("next"), "{link}");
+}
+
+#[actix_web::test]
+async fn totals_are_right_on_the_other_node_after_a_write() {
+    let db = TestDb::create();
+    let plan = Plan::over(&db);
+    let nodes = [plan.start(), plan.start()];
+    let owner = nodes[0].register().await;
+    let actor = nodes[0].actor(&owner, "Peter").await;
+    let lists =
+        ["/casting/actors", "/casting/actors?age=23&limit=1", "/casting/movies", "/casting/movies?title=m&page=1"];
+    let mut delays = Vec::new();
+    for round in 0..20_usize {
+        let (writer, reader) = (&nodes[round % 2], &nodes[1 - round % 2]);
+        let totals = async || {
+            let mut totals = Vec::new();
+            for list in lists {
+                totals.push(listed(&reader.get(list, &owner).await.casting(200)).1);
+            }
+            totals
+        };
+        let before = totals().await;
+        // Now there is one more of each, now one less.
+        let more = if round % 4 < 2 { 1 } else { -1 };
+        if more > 0 {
+            writer.actor(&owner, "Peter").await;
+            writer.movie(&owner, "M", &[actor]).await;
+        } else {
+            for (list, name) in [("/casting/actors?sort=-id&limit=1", "actors"), ("/casting/movies?limit=1", "movies")]
+            {
+                let one = writer.get(list, &owner).await.casting(200)[name][0]["id"].clone();
+                writer.delete(&format!("/casting/{name}/{one}"), &owner).await.number();
+            }
+        }
+        let written = std::time::Instant::now();
+        let after: Vec<i64> = before.iter().map(|total| total + more).collect();
+        let seen = async || totals().await == after;
+        assert!(eventually(std::time::Duration::from_secs(5), seen).await, "round {round}: {:?}", totals().await);
+        delays.push(written.elapsed());
+    }
+    // A pause of the machine is not the server's doing.
+    delays.sort();
+    assert!(delays[delays.len() / 2].as_millis() <= 200, "{delays:?}");
 }

@@ -6,7 +6,7 @@ use chrono::Utc;
 use diesel::prelude::*;
 use uuid::Uuid;
 
-use super::{add_roles, lock_movies};
+use super::{add_roles, is_too_much, lock_movies};
 use crate::{
     db::{
         rows::casting::{ActorChangeRow, NewActorRow},
@@ -35,6 +35,18 @@ pub static LISTING: Listing = Listing {
 
 const PLAYS_IN: &str =
     "INSERT INTO casting_roles (actor_number, movie_number) SELECT $1, unnest($2) ON CONFLICT DO NOTHING";
+
+const CROWDED: &str = "SELECT EXISTS (SELECT 1 FROM casting_roles mine \
+    JOIN casting_roles r ON r.movie_number = mine.movie_number \
+    WHERE mine.actor_number = $1 GROUP BY r.movie_number HAVING count(*) > $2) AS yes";
+
+/// Whether a movie of this actor has too many actors now. In the transaction that added the actor's roles.
+///
+/// # Errors
+/// The database's.
+pub fn crowd_a_movie(conn: &mut PgConnection, id: ActorId) -> QueryResult<bool> {
+    is_too_much(conn, CROWDED, id.get())
+}
 
 /// Adds an actor.
 ///
