@@ -10,6 +10,7 @@ mod issuers;
 mod log;
 mod playback;
 mod provider;
+mod storage;
 mod tree;
 
 use std::{
@@ -30,11 +31,12 @@ pub use self::{
     log::{LogFormat, LogSettings},
     playback::{PLAYBACK_AUDIENCE, PlaybackSettings},
     provider::ProviderSettings,
+    storage::{ImageSettings, StorageKind, StorageSettings},
 };
 
 const DEFAULTS: &str = include_str!("../config/default.toml");
 /// Settings that are texts, by variable.
-const TEXTS: [(&str, &str); 15] = [
+const TEXTS: [(&str, &str); 21] = [
     ("PLAYHOUSE_AUTH__TOKEN_SECRET", "auth.token_secret"),
     ("PLAYHOUSE_AUTH__ISSUER", "auth.issuer"),
     ("PLAYHOUSE_AUTH__AUDIENCE", "auth.audience"),
@@ -50,6 +52,12 @@ const TEXTS: [(&str, &str); 15] = [
     ("PLAYHOUSE_PROVIDER__BASE_URL", "provider.base_url"),
     ("PLAYHOUSE_PROVIDER__USERNAME", "provider.username"),
     ("PLAYHOUSE_PROVIDER__PASSWORD", "provider.password"),
+    ("PLAYHOUSE_STORAGE__BUCKET", "storage.bucket"),
+    ("PLAYHOUSE_STORAGE__REGION", "storage.region"),
+    ("PLAYHOUSE_STORAGE__ENDPOINT", "storage.endpoint"),
+    ("PLAYHOUSE_STORAGE__PREFIX", "storage.prefix"),
+    ("PLAYHOUSE_STORAGE__ACCESS_KEY_ID", "storage.access_key_id"),
+    ("PLAYHOUSE_STORAGE__SECRET_ACCESS_KEY", "storage.secret_access_key"),
 ];
 
 /// Settings that are lists, by variable: their elements stand between commas, and nothing at all is the empty list.
@@ -80,6 +88,8 @@ pub struct Settings {
     pub playback: PlaybackSettings,
     pub cache: CacheSettings,
     pub media: MediaSettings,
+    pub storage: StorageSettings,
+    pub images: ImageSettings,
     pub jobs: JobSettings,
     pub mail: MailSettings,
     pub statistics: StatisticsSettings,
@@ -351,6 +361,8 @@ impl Settings {
         let others = others
             .chain(self.collections.rules(self.http.json_limit_bytes))
             .chain(self.statistics.rules())
+            .chain(self.storage.rules())
+            .chain(self.images.rules())
             .chain(self.provider.rules());
         match rules.into_iter().chain(others).find(|(_, holds, _)| !holds) {
             Some((name, _, problem)) => Err(SettingsError::new(name, problem)),

@@ -26,7 +26,8 @@ use crate::{
         catalog::Catalog,
         channels::{ChannelParts, Channels},
         collections::Collections,
-        files::{FileStores, Files, FilesError, RemoveFiles},
+        files::{Examiners, FileStores, Files, FilesError, RemoveFiles},
+        images::{ImageParts, Images},
         operation::Operation,
         playback::{Ledger, PlayLimit, Playback, PlaybackParts},
         posters::{PosterParts, Posters},
@@ -41,8 +42,8 @@ use crate::{
     mail::{MailAddressError, MailError, Mailer},
     media::{frame::Framer, probe::Prober, tool::Tools},
     provider::{Provider, ProviderAddressError},
-    settings::{AuthSettings, DatabaseSettings, HttpSettings, Settings},
-    storage::Store,
+    settings::{AuthSettings, DatabaseSettings, HttpSettings, Settings, StorageSettings},
+    storage::{Bucket, BucketSettingsError, Homes, Store},
     telemetry,
 };
 
@@ -90,6 +91,9 @@ pub enum StartError {
         #[source]
         cause: std::io::Error,
     },
+    /// Where the bucket is.
+    #[error(transparent)]
+    Bucket(#[from] BucketSettingsError),
     /// What dead processes left in the store.
     #[error("cannot settle the media folder: {0}")]
     Sweep(#[from] FilesError),
@@ -168,7 +172,7 @@ impl Server {
 ///
 /// # Errors
 /// The setting that is wrong: [`StartError::Redis`], [`StartError::Mail`], [`StartError::Provider`],
-/// [`StartError::Jobs`], [`StartError::Issuer`], [`StartError::Bind`].
+/// [`StartError::Jobs`], [`StartError::Issuer`], [`StartError::Bucket`], [`StartError::Bind`].
 pub fn check(settings: &Settings) -> Result<TcpListener, StartError> {
     let (database, redis) = (settings.database.url.expose_secret(), settings.redis.url.expose_secret());
     // Where they are empty, private ones are started.
@@ -181,8 +185,14 @@ pub fn check(settings: &Settings) -> Result<TcpListener, StartError> {
     Mailer::new(&settings.mail)?;
     Provider::check(&settings.provider)?;
     Issuers::check(&settings.auth.issuers)?;
+    homes(&settings.storage)?;
     let address = settings.http.bind;
     take(address).map_err(|cause| StartError::Bind { address, cause })
+}
+
+fn homes(settings: &StorageSettings) -> Result<Homes, BucketSettingsError> {
+    let bucket = Bucket::new(settings)?;
+    Ok(bucket.map_or(Homes::Disk, |bucket| Homes::DiskAndBucket { bucket, new: settings.kind }))
 }
 
 fn take(address: SocketAddr) -> io::Result<TcpListener> {
@@ -216,15 +226,16 @@ pub async fn build(settings: Settings, listener: TcpListener) -> Result<Server, 
         issuers: Issuers::start(&settings.auth.issuers)?,
         clock: Clock::System,
     })?;
-    let store = Store::open(&settings.media_dir)
+    let homes = homes(&settings.storage)?;
+    let store = Store::open(&settings.media_dir, homes)
         .map_err(|cause| StartError::Media { folder: settings.media_dir.clone(), cause })?;
     let tools = Tools::new(&settings.media);
-    let prober = Prober::new(&settings.media, tools.clone());
-    let files = Files::new(FileStores { db: db.clone(), cache: cache.clone(), store }, prober, &settings.media);
+    let framer = Framer::new(&settings.media, tools.clone(), settings.images.max_pixels);
+    let examiners = Examiners { prober: Prober::new(&settings.media, tools), framer: framer.clone() };
+    let files = Files::new(FileStores { db: db.clone(), cache: cache.clone(), store }, examiners, &settings.media);
     let swept = files.sweep().await?;
     tracing::info!(?swept, "what dead processes left in the store is settled");
     let jobs = Jobs::start(&settings.database, &settings.jobs, handlers(&files, &auth, mailer))?;
-    let framer = Framer::new(&settings.media, tools);
     let channels = Channels::new(ChannelParts {
         settings: &settings.channels,
         db: db.clone(),
@@ -232,6 +243,13 @@ pub async fn build(settings: Settings, listener: TcpListener) -> Result<Server, 
         files: files.clone(),
         framer: framer.clone(),
         clock: Clock::System,
+    });
+    let images = Images::new(ImageParts {
+        settings: &settings.images,
+        db: db.clone(),
+        cache: cache.clone(),
+        files: files.clone(),
+        framer: framer.clone(),
     });
     let posters = Posters::new(PosterParts { db: db.clone(), cache: cache.clone(), files: files.clone(), framer });
     let follower = Follower::start(db.clone(), cache.clone(), &settings.statistics);
@@ -258,6 +276,7 @@ pub async fn build(settings: Settings, listener: TcpListener) -> Result<Server, 
         playback: playback.clone(),
         play_limit: PlayLimit::new(&settings.playback, cache.clone()),
         posters,
+        images,
         provider,
         operation: Operation::start(db.clone(), cache.clone()).await?,
         files,

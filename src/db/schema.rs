@@ -137,6 +137,21 @@ diesel::table! {
 }
 
 diesel::table! {
+    image_variants (file_id, width) {
+        file_id -> Uuid,
+        width -> Int4,
+        variant_id -> Uuid,
+    }
+}
+
+diesel::table! {
+    images (file_id) {
+        file_id -> Uuid,
+        owner_id -> Uuid,
+    }
+}
+
+diesel::table! {
     installation (id) {
         id -> Bool,
         owner_claimed -> Bool,
@@ -305,6 +320,8 @@ diesel::table! {
 
 diesel::joinable!(api_keys -> users (user_id));
 diesel::joinable!(identities -> users (user_id));
+diesel::joinable!(images -> files (file_id));
+diesel::joinable!(images -> users (owner_id));
 diesel::joinable!(genres_series -> genres (genre_id));
 diesel::joinable!(genres_series -> series (series_id));
 diesel::joinable!(seasons -> series (series_id));
@@ -328,6 +345,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     genres,
     genres_series,
     identities,
+    image_variants,
+    images,
     installation,
     last_views,
     movies,

@@ -58,10 +58,16 @@ impl Role {
         use Permission as P;
         match self {
             Self::Owner => &P::ALL,
-            Self::Editor => {
-                &[P::ViewCatalogue, P::UseStreams, P::UseChannels, P::UseCollections, P::EditCatalogue, P::UploadFiles]
-            }
-            Self::Viewer => &[P::ViewCatalogue, P::UseStreams, P::UseChannels, P::UseCollections],
+            Self::Editor => &[
+                P::ViewCatalogue,
+                P::UseStreams,
+                P::UseChannels,
+                P::UseCollections,
+                P::UseImages,
+                P::EditCatalogue,
+                P::UploadFiles,
+            ],
+            Self::Viewer => &[P::ViewCatalogue, P::UseStreams, P::UseChannels, P::UseCollections, P::UseImages],
             Self::CastingAssistant => &[P::ViewActors, P::ViewMovies],
             Self::CastingDirector => {
                 &[P::ViewActors, P::ViewMovies, P::CreateActors, P::DeleteActors, P::ModifyActors, P::ModifyMovies]
@@ -94,6 +100,8 @@ pub enum Permission {
     UseChannels,
     #[serde(rename = "use:collections")]
     UseCollections,
+    #[serde(rename = "use:images")]
+    UseImages,
     #[serde(rename = "upload:files")]
     UploadFiles,
     #[serde(rename = "manage:users")]
@@ -120,12 +128,13 @@ pub enum Permission {
 
 impl Permission {
     /// Every permission.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::ViewCatalogue,
         Self::EditCatalogue,
         Self::UseStreams,
         Self::UseChannels,
         Self::UseCollections,
+        Self::UseImages,
         Self::UploadFiles,
         Self::ManageUsers,
         Self::OperateServer,
@@ -154,6 +163,7 @@ impl Permission {
             Self::UseStreams => "use:streams",
             Self::UseChannels => "use:channels",
             Self::UseCollections => "use:collections",
+            Self::UseImages => "use:images",
             Self::UploadFiles => "upload:files",
             Self::ManageUsers => "manage:users",
             Self::OperateServer => "operate:server",

@@ -204,6 +204,12 @@ impl MediaType {
         Self::ALL.into_iter().find(|media| media.mime_as(FileKind::Video) == mime)
     }
 
+    /// The image type that goes by this media type on the wire.
+    #[must_use]
+    pub fn of_image(mime: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|media| media.kind() == FileKind::Image && media.mime() == mime)
+    }
+
     /// The usual ending of a file's name, without the dot.
     #[must_use]
     pub const fn extension(self) -> &'static str {

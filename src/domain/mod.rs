@@ -9,6 +9,7 @@ pub mod catalog;
 pub mod channels;
 pub mod collections;
 pub mod ids;
+pub mod images;
 pub mod listing;
 pub mod media;
 pub mod playback;

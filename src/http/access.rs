@@ -110,6 +110,7 @@ permits!(
     UseStreams,
     UseChannels,
     UseCollections,
+    UseImages,
     UploadFiles,
     ManageUsers,
     OperateServer,

@@ -6,7 +6,7 @@ use std::{cmp::Reverse, collections::HashMap, sync::LazyLock};
 use actix_web::{HttpRequest, http::StatusCode};
 use bytes::Bytes;
 
-use super::{casting, channels, collections, contracts, error::ApiError, routes::first_segment};
+use super::{casting, channels, collections, contracts, error::ApiError, images, routes::first_segment};
 
 /// A contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub enum Contract {
     Channels,
     /// Lists of movies.
     Collections,
+    /// Images that accounts keep.
+    Images,
     /// Actors and movies of a casting agency.
     Casting,
     /// Bytes for players.
@@ -34,6 +36,8 @@ pub enum Shape {
     Response,
     /// Plain objects; refusals are `{"detail": …}`, or the wrong fields by name.
     Detail,
+    /// Plain objects; refusals are `{"error": …}`.
+    Error,
     /// `{"success": …}`; refusals are `{"success": false, "error": …, "message": …}`.
     Success,
 }
@@ -86,6 +90,7 @@ impl Contract {
             Self::Iptv => "iptv",
             Self::Channels => "channels",
             Self::Collections => "collections",
+            Self::Images => "images",
             Self::Casting => "casting",
             Self::Playback => "playback",
             Self::Operation => "operation",
@@ -99,6 +104,7 @@ impl Contract {
             Self::Iptv | Self::Playback | Self::Operation => Shape::Envelope,
             Self::Channels => Shape::Response,
             Self::Collections => Shape::Detail,
+            Self::Images => Shape::Error,
             Self::Casting => Shape::Success,
         }
     }
@@ -107,7 +113,9 @@ impl Contract {
     #[must_use]
     pub const fn token_form(self) -> TokenForm {
         match self {
-            Self::Iptv | Self::Collections | Self::Casting | Self::Playback | Self::Operation => TokenForm::Bearer,
+            Self::Iptv | Self::Collections | Self::Images | Self::Casting | Self::Playback | Self::Operation => {
+                TokenForm::Bearer
+            }
             Self::Channels => TokenForm::BearerOrBare,
         }
     }
@@ -119,6 +127,7 @@ impl Contract {
             Shape::Envelope => None,
             Shape::Response => Some(channels::refusal(error)),
             Shape::Detail => Some(collections::refusal(error)),
+            Shape::Error => Some(images::refusal(error)),
             Shape::Success => Some(casting::refusal(error)),
         }
     }
@@ -159,6 +168,8 @@ mod tests {
             ("/movies/x/y", Some(Contract::Collections)),
             ("/request-count", Some(Contract::Collections)),
             ("/request-count/reset/x", Some(Contract::Collections)),
+            ("/images", Some(Contract::Images)),
+            ("/images/x/y", Some(Contract::Images)),
             ("/genres/x/y/z", Some(Contract::Iptv)),
             ("/casting", Some(Contract::Casting)),
             ("/casting/", Some(Contract::Casting)),

@@ -342,9 +342,8 @@ impl From<FilesError> for ApiError {
                 Self::TooLarge(format!("The file is larger than {limit} bytes"))
             }
             FilesError::Db(error) => error.into(),
-            FilesError::Store(StoreError::Full(_)) | FilesError::Probe(ProbeError::Unavailable(_)) => {
-                Self::Unavailable(Box::new(error))
-            }
+            FilesError::Store(StoreError::Full(_) | StoreError::Bucket(_))
+            | FilesError::Probe(ProbeError::Unavailable(_)) => Self::Unavailable(Box::new(error)),
             FilesError::Store(StoreError::NotFound | StoreError::Disk(_))
             | FilesError::Probe(_)
             | FilesError::Lost(_)

@@ -13,6 +13,7 @@ pub mod drain;
 pub mod edge;
 pub mod envelope;
 pub mod error;
+pub mod images;
 pub mod iptv;
 pub mod media;
 pub mod media_links;
@@ -38,6 +39,7 @@ use crate::{
         channels::Channels,
         collections::Collections,
         files::Files,
+        images::Images,
         operation::Operation,
         playback::{PlayLimit, Playback},
         posters::Posters,
@@ -75,6 +77,8 @@ pub struct House {
     pub playback: Playback,
     /// How many plays may be opened.
     pub play_limit: PlayLimit,
+    /// Images that accounts keep.
+    pub images: Images,
     /// Posters.
     pub posters: Posters,
     /// The provider of movies.
@@ -138,6 +142,7 @@ pub fn contracts() -> Vec<Routes> {
         iptv::routes(),
         channels::routes(),
         collections::routes(),
+        images::routes(),
         casting::routes(),
         playback::routes(),
         ops::routes(),

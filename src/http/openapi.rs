@@ -4,7 +4,7 @@ mod doc;
 
 use serde_json::{Map, Value, json};
 
-pub use self::doc::{Doc, Parameter, Values, doc};
+pub use self::doc::{Doc, Parameter, Unless, Values, doc};
 use self::doc::{List, Schema};
 use super::{
     access::Needs,
@@ -37,6 +37,10 @@ pub fn document(contracts: &[Routes]) -> Value {
         json!({"type": "object", "required": ["response"], "properties": {"response": words}}),
     );
     schemas.insert(error_name(Shape::Detail).to_owned(), detail_schema());
+    schemas.insert(
+        error_name(Shape::Error).to_owned(),
+        json!({"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}),
+    );
     schemas.insert(error_name(Shape::Success).to_owned(), success_error_schema());
     json!({
         "openapi": "3.1.0",
@@ -112,15 +116,17 @@ fn query_parameter(parameter: &Parameter) -> Value {
     let mut schema = match parameter.values {
         Values::Words(words) => json!({"type": "string", "enum": words}),
         Values::UpTo(most) => json!({"type": "integer", "minimum": 1, "maximum": most}),
+        Values::Numbers(numbers) => json!({"type": "integer", "enum": numbers}),
+        Values::Id => json!({"type": "string", "format": "uuid"}),
     };
-    if let (Some(default), Value::Object(schema)) = (parameter.default, &mut schema) {
+    if let (Unless::Is(default), Value::Object(schema)) = (parameter.unless, &mut schema) {
         let default = match parameter.values {
-            Values::Words(_) => json!(default),
-            Values::UpTo(_) => serde_json::from_str(default).unwrap_or_default(),
+            Values::Words(_) | Values::Id => json!(default),
+            Values::UpTo(_) | Values::Numbers(_) => serde_json::from_str(default).unwrap_or_default(),
         };
         schema.insert("default".to_owned(), default);
     }
-    json!({"name": parameter.name, "in": "query", "required": parameter.default.is_none(), "schema": schema})
+    json!({"name": parameter.name, "in": "query", "required": matches!(parameter.unless, Unless::Wrong), "schema": schema})
 }
 
 fn list_parameters(list: List) -> Vec<Value> {
@@ -187,14 +193,16 @@ fn responses(shape: Shape, operation: &Operation) -> Value {
         (data, "application/json") => match shape {
             Shape::Envelope => envelope(data.as_ref(), doc.list),
             Shape::Response => response(data.as_ref(), !matches!(doc.list, List::No)),
-            Shape::Detail | Shape::Success => plain(data.as_ref()),
+            Shape::Detail | Shape::Error | Shape::Success => plain(data.as_ref()),
         },
         _ => json!({}),
     };
-    all.insert(
-        doc.status.to_string(),
-        json!({"description": doc.summary, "content": {doc.content: {"schema": schema}}}),
-    );
+    let answer = if doc.status == 204 {
+        json!({"description": doc.summary})
+    } else {
+        json!({"description": doc.summary, "content": {doc.content: {"schema": schema}}})
+    };
+    all.insert(doc.status.to_string(), answer);
     let mut refuse = |status: &str, text: &str| {
         let mut response = error.clone();
         if let Value::Object(response) = &mut response {
@@ -209,7 +217,7 @@ fn responses(shape: Shape, operation: &Operation) -> Value {
         (Needs::Nothing, _) => {}
         (Needs::AccountIfAny(_), _) => refuse("401", "A token that does not hold"),
         (_, Shape::Success) => refuse("401", "No token, one that does not hold, or the right is missing"),
-        (_, Shape::Envelope | Shape::Detail) => {
+        (_, Shape::Envelope | Shape::Detail | Shape::Error) => {
             refuse("401", "No token, or one that does not hold");
         }
         (_, Shape::Response) => {
@@ -261,6 +269,7 @@ const fn error_name(shape: Shape) -> &'static str {
         Shape::Envelope => "Error",
         Shape::Response => "ResponseError",
         Shape::Detail => "DetailError",
+        Shape::Error => "PlainError",
         Shape::Success => "SuccessError",
     }
 }

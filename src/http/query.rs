@@ -171,6 +171,18 @@ pub fn pairs(query: &str) -> Result<Vec<(String, String)>, ApiError> {
         .collect()
 }
 
+/// The same pairs, of which no name stands twice.
+///
+/// # Errors
+/// 400 that names the first one that does.
+pub fn once(pairs: Vec<(String, String)>) -> Result<Vec<(String, String)>, ApiError> {
+    let twice = pairs.iter().enumerate().find(|(at, (name, _))| pairs.iter().take(*at).any(|(other, _)| other == name));
+    match twice {
+        Some((_, (name, _))) => Err(ApiError::field(name.as_str(), "is given twice")),
+        None => Ok(pairs),
+    }
+}
+
 fn decode(text: &str) -> Option<String> {
     let spaced = if text.contains('+') { Cow::Owned(text.replace('+', " ")) } else { Cow::Borrowed(text) };
     percent_decode_str(&spaced).decode_utf8().ok().map(Cow::into_owned)

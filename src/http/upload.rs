@@ -22,7 +22,7 @@ const OVERHEAD: u64 = 64 * 1024;
 const PROGRESS: usize = 1024;
 /// Longest value of a field that is no file.
 const MAX_FIELD: usize = 256;
-/// Longest name that is kept.
+/// Longest name that is kept of a file.
 const MAX_NAME: usize = 255;
 
 /// Why no file came out of the body.
@@ -102,8 +102,8 @@ impl From<UploadError> for ApiError {
 pub struct Uploaded {
     /// The bytes of part `file`, whole and not empty of meaning: their head is of an accepted type.
     pub incoming: Incoming,
-    /// The file's name as sent, without folders and control characters.
-    pub original_name: String,
+    /// The file's name as it was sent, where it was.
+    pub sent_name: Option<String>,
 }
 
 /// Refuses a body that says it is too long, before any of it is read.
@@ -148,7 +148,7 @@ pub async fn receive(mut body: Multipart, incoming: Incoming, idle: Duration) ->
         match field.name() {
             Some("file") => {
                 let mut incoming = waiting.take().ok_or(UploadError::Twice("file"))?;
-                let name = clean_name(field.content_disposition().and_then(|part| part.get_filename()));
+                let name = sent_name(&field);
                 pour(&mut field, &mut incoming, idle).await?;
                 file = Some((incoming, name));
             }
@@ -158,8 +158,8 @@ pub async fn receive(mut body: Multipart, incoming: Incoming, idle: Duration) ->
             other => return Err(UploadError::Unknown(other.unwrap_or_default().chars().take(40).collect())),
         }
     }
-    let (incoming, original_name) = file.ok_or(UploadError::NoFile)?;
-    Ok(Uploaded { incoming, original_name })
+    let (incoming, sent_name) = file.ok_or(UploadError::NoFile)?;
+    Ok(Uploaded { incoming, sent_name })
 }
 
 async fn within<F: Future>(end: Instant, work: F) -> Result<F::Output, UploadError> {
@@ -223,8 +223,20 @@ async fn small_text(field: &mut Field, idle: Duration) -> Result<String, UploadE
     String::from_utf8(bytes).ok().filter(|text| !text.contains('\0')).ok_or_else(invalid)
 }
 
+/// The name that a part gives to its file: of `filename*` (RFC 8187), which some clients send, else of `filename`, in
+/// which three characters come percent-encoded (the form encoding of HTML, as browsers and curl have it).
+fn sent_name(field: &Field) -> Option<String> {
+    let part = field.content_disposition()?;
+    let extended = part.get_filename_ext().and_then(|name| String::from_utf8(name.value.clone()).ok());
+    extended.or_else(|| {
+        let plain = part.get_filename()?;
+        Some(plain.replace("%22", "\"").replace("%0D", "\r").replace("%0A", "\n"))
+    })
+}
+
 /// The last part of what was sent as a name, for people only.
-fn clean_name(sent: Option<&str>) -> String {
+#[must_use]
+pub fn clean_name(sent: Option<&str>) -> String {
     let last = sent.unwrap_or_default().rsplit(['/', '\\']).next().unwrap_or_default();
     let name: String = last.trim().chars().filter(|c| !c.is_control()).take(MAX_NAME).collect();
     if name.is_empty() { "unnamed".to_owned() } else { name }
@@ -238,7 +250,7 @@ mod tests {
     use reqwest::multipart::{Form, Part};
 
     use super::*;
-    use crate::storage::{Store, tests::Folder};
+    use crate::storage::{Homes, Store, tests::Folder};
 
     const LIMIT: u64 = 200 * 1024 * 1024;
 
@@ -250,14 +262,15 @@ mod tests {
         match receive(body, incoming, Duration::from_millis(400)).await {
             Ok(uploaded) => {
                 let received = uploaded.incoming.finish().await.unwrap();
-                HttpResponse::Ok().body(format!("{} {}", received.sha256(), uploaded.original_name))
+                let name = clean_name(uploaded.sent_name.as_deref());
+                HttpResponse::Ok().body(format!("{} {name}", received.sha256()))
             }
             Err(error) => HttpResponse::BadRequest().body(format!("{error:?}")),
         }
     }
 
     fn serve(folder: &Folder) -> String {
-        let store = Store::open(&folder.0).unwrap();
+        let store = Store::open(&folder.0, Homes::Disk).unwrap();
         let server = HttpServer::new(move || {
             App::new().app_data(web::Data::from(Arc::new(store.clone()))).route("/", web::post().to(take))
         });

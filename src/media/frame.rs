@@ -9,6 +9,7 @@ pub use super::still::{FrameError, Framer};
 use super::{
     place::{Place, Places},
     still::Still,
+    tool::LITTLE_OUTPUT,
 };
 use crate::domain::media::{FileKind, MediaFacts, MediaType};
 
@@ -91,7 +92,15 @@ impl Framer {
         };
         let graph = thumbnail_graph(place);
         let encoder = &["mjpeg", "-q:v", "4"];
-        let still = Still { path, demuxer, most_pixels: MOST_VIDEO_PIXELS, begin, graph: &graph, encoder };
+        let still = Still {
+            path,
+            demuxer,
+            most_pixels: MOST_VIDEO_PIXELS,
+            begin,
+            graph: &graph,
+            encoder,
+            most_bytes: LITTLE_OUTPUT,
+        };
         let output = self.still(still).await?;
         if !output.status.success() {
             return Ok(None);
@@ -167,7 +176,7 @@ mod tests {
     impl Bench {
         fn new() -> Self {
             let (settings, tools) = tools();
-            Self { framer: Framer::new(&settings, tools.clone()), tools, folder: Folder::new() }
+            Self { framer: Framer::new(&settings, tools.clone(), 50_000_000), tools, folder: Folder::new() }
         }
 
         /// Makes a video of the lavfi source `source`, under a name without meaning.

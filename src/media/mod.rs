@@ -2,6 +2,7 @@
 //! short lead. Knows no row, no store and no wire shape.
 
 pub mod frame;
+pub mod header;
 mod input;
 pub mod picture;
 mod place;

@@ -1,16 +1,20 @@
-//! Pictures of channels: small copies of uploaded images, and generated ones for who has none.
+//! Copies of uploaded images that fit, for channels and for who asks for an image in a smaller size; and generated
+//! pictures, for channels that have none.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use super::still::{FrameError, Framer, Still};
+use super::{
+    header::{self, Header, NotAnImage},
+    still::{FrameError, Framer, Still},
+};
 use crate::domain::media::{FileKind, MediaType};
 
-/// Longest side of a picture, in pixels.
-pub const PICTURE_SIDE: u32 = 512;
-/// Larger images are refused by their headers, before they are decoded.
-const MOST_PIXELS: &str = "50000000";
+/// Bytes a copy may have. One of the largest size with nothing but noise in it has a third of that.
+const MOST_BYTES: u64 = 16 * 1024 * 1024;
+/// What a picture is made to, that is decoded only to see whether it can be: pixels a side.
+const TRIAL_SIDE: usize = 16;
 
 /// Width and height of a generated picture, in pixels.
 pub const IDENTICON_SIDE: u32 = 256;
@@ -19,35 +23,110 @@ const CELL: u32 = 48;
 const MARGIN: u32 = (IDENTICON_SIDE - CELLS * CELL) / 2;
 const PAPER: [u8; 3] = [0xf0; 3];
 
-/// A small copy of an image.
+/// What a copy has to fit into, in pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fit {
+    width: u32,
+    height: u32,
+}
+
+impl Fit {
+    /// The picture of a channel.
+    pub const CHANNEL: Self = Self { width: 512, height: 512 };
+
+    /// So wide; a copy may be four times as high.
+    #[must_use]
+    pub const fn width(pixels: u32) -> Self {
+        Self { width: pixels, height: pixels.saturating_mul(4) }
+    }
+}
+
+/// A copy of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Picture {
-    /// The WebP file; under 1 MiB.
+    /// The WebP file; 16 MiB at most.
     pub webp: Vec<u8>,
 }
 
 impl Framer {
     /// The image at `path`, which is absolute and made by us, without an ending that says another
-    /// type; `kind` is what its bytes showed. Its first frame, scaled down where a side is over
-    /// [`PICTURE_SIDE`], upright as its EXIF data says, with its transparency and without its
-    /// metadata.
+    /// type; `kind` is what its bytes showed. Its first frame, scaled down where it does not fit, upright as its
+    /// EXIF data says, with its transparency and without its metadata.
     ///
     /// # Errors
-    /// See [`FrameError`]. With `NotAnImage` it is none, it cannot be decoded, or it has more than
-    /// 50 million pixels.
-    pub async fn picture(&self, path: &Path, kind: MediaType) -> Result<Picture, FrameError> {
-        let demuxer = kind.demuxers().filter(|_| kind.kind() == FileKind::Image).ok_or(FrameError::NotAnImage)?;
-        let side = |side| format!("'max(1,round({side}*min(1,{PICTURE_SIDE}/max(iw,ih))))'");
+    /// See [`FrameError`]. With `NotAnImage` it is none that is taken.
+    pub async fn picture(&self, path: &Path, kind: MediaType, fit: Fit) -> Result<Picture, FrameError> {
+        let header = self.header(path, kind).await?;
+        let Fit { width, height } = fit;
+        let side = |side| format!("'max(1,round({side}*min(1,min({width}/iw,{height}/ih))))'");
         // `bgra`: so libwebp itself makes its colours, and sees whether anything is transparent.
-        let graph = format!("scale=w={}:h={},setsar=1,format=bgra,sidedata=mode=delete", side("iw"), side("ih"));
+        let graph = format!(
+            "{},scale=w={}:h={},setsar=1,format=bgra,sidedata=mode=delete",
+            header.orientation.filters(),
+            side("iw"),
+            side("ih")
+        );
         let encoder = ["libwebp", "-quality", "85"];
-        let still = Still { path, demuxer, most_pixels: MOST_PIXELS, begin: &[], graph: &graph, encoder: &encoder };
+        let webp = self.decoded(path, kind, &header, Made { graph: &graph, encoder: &encoder }).await?;
+        Ok(Picture { webp })
+    }
+
+    /// Looks whether the file at `path` is an image that is taken: by its header, and then by decoding it. Gives
+    /// what the header says.
+    ///
+    /// # Errors
+    /// As [`Framer::picture`].
+    pub async fn examine(&self, path: &Path, kind: MediaType) -> Result<Header, FrameError> {
+        let header = self.header(path, kind).await?;
+        let graph = format!("scale={TRIAL_SIDE}:{TRIAL_SIDE},format=gray");
+        let pixels = self.decoded(path, kind, &header, Made { graph: &graph, encoder: &["rawvideo"] }).await?;
+        if pixels.len() == TRIAL_SIDE * TRIAL_SIDE { Ok(header) } else { Err(NotAnImage::Unreadable.into()) }
+    }
+
+    async fn header(&self, path: &Path, kind: MediaType) -> Result<Header, FrameError> {
+        if kind.kind() != FileKind::Image {
+            return Err(NotAnImage::Unreadable.into());
+        }
+        let (path, most): (PathBuf, u32) = (path.to_owned(), self.most_pixels);
+        // A panic in the reading of a hostile header is the header's fault.
+        let read = tokio::task::spawn_blocking(move || header::read(&path, kind, most)).await;
+        Ok(read.unwrap_or(Err(NotAnImage::Unreadable))?)
+    }
+
+    /// What ffmpeg makes of the first frame, which is no larger than its header said.
+    async fn decoded(
+        &self,
+        path: &Path,
+        kind: MediaType,
+        header: &Header,
+        made: Made<'_>,
+    ) -> Result<Vec<u8>, FrameError> {
+        let demuxer = kind.demuxers().ok_or(NotAnImage::Unreadable)?;
+        // Decoders count whole blocks.
+        let padded = |side: u32| u64::from(side).next_multiple_of(64);
+        let most_pixels = (padded(header.width) * padded(header.height)).to_string();
+        let still = Still {
+            path,
+            demuxer,
+            most_pixels: &most_pixels,
+            // It is turned by what all types say in the same way.
+            begin: &["-noautorotate"],
+            graph: made.graph,
+            encoder: made.encoder,
+            most_bytes: MOST_BYTES,
+        };
         let output = self.still(still).await?;
         if !output.status.success() || output.stdout.is_empty() {
-            return Err(FrameError::NotAnImage);
+            return Err(NotAnImage::Unreadable.into());
         }
-        Ok(Picture { webp: output.stdout })
+        Ok(output.stdout)
     }
+}
+
+/// What is made of a frame.
+struct Made<'a> {
+    graph: &'a str,
+    encoder: &'a [&'a str],
 }
 
 /// A PNG file of [`IDENTICON_SIDE`] pixels a side that is always the same for the same `name`
@@ -101,7 +180,7 @@ mod tests {
 
     fn framer() -> (Framer, Tools, Folder) {
         let (settings, tools) = tools();
-        (Framer::new(&settings, tools.clone()), tools, Folder::new())
+        (Framer::new(&settings, tools.clone(), 50_000_000), tools, Folder::new())
     }
 
     /// The RGBA of the corners: upper left, upper right, lower left, lower right.
@@ -126,7 +205,8 @@ mod tests {
                 std::fs::rename(&named, &plain).unwrap();
                 let bytes = std::fs::read(&plain).unwrap();
                 let kind = sniff(&bytes[..bytes.len().min(HEAD_BYTES)]).unwrap();
-                let picture = framer.picture(&plain, kind).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+                let picture =
+                    framer.picture(&plain, kind, Fit::CHANNEL).await.unwrap_or_else(|error| panic!("{name}: {error}"));
                 assert_eq!(sniff(&picture.webp), Some(MediaType::WebP));
                 std::fs::write(&small, picture.webp).unwrap();
                 assert_eq!(facts(&tools, &small).await, expected, "{name} {size}");
@@ -139,7 +219,7 @@ mod tests {
         let (framer, tools, folder) = framer();
         let (image, small) = (folder.join("image.png"), folder.join("small"));
         make(&tools, "-f lavfi -i color=gray@0.5:s=700x700,format=rgba -frames:v 1", &image).await;
-        std::fs::write(&small, framer.picture(&image, MediaType::Png).await.unwrap().webp).unwrap();
+        std::fs::write(&small, framer.picture(&image, MediaType::Png, Fit::CHANNEL).await.unwrap().webp).unwrap();
         assert!(matches!(corners(&tools, &small).await[0], [124..132, 124..132, 124..132, 125..130]));
     }
 
@@ -174,7 +254,7 @@ mod tests {
         ] {
             let (image, small) = (folder.join("image"), folder.join("small"));
             std::fs::write(&image, [&base[..2], &exif(orientation), &base[2..]].concat()).unwrap();
-            let webp = framer.picture(&image, MediaType::Jpeg).await.unwrap().webp;
+            let webp = framer.picture(&image, MediaType::Jpeg, Fit::CHANNEL).await.unwrap().webp;
             for secret in [b"Exif", b"EXIF", b"XMP ", b"SEC\0"] {
                 assert!(!webp.windows(4).any(|word| word == secret), "{orientation}");
             }
@@ -203,12 +283,12 @@ mod tests {
         let (framer, _, folder) = framer();
         let image = folder.join("image");
         black_png(&image, 7000, 7000);
-        assert!(framer.picture(&image, MediaType::Png).await.is_ok());
+        assert!(framer.picture(&image, MediaType::Png, Fit::CHANNEL).await.is_ok());
         for (width, height) in [(7100, 7100), (16_000, 16_000)] {
             black_png(&image, width, height);
             let begin = Instant::now();
-            let error = framer.picture(&image, MediaType::Png).await.unwrap_err();
-            assert!(matches!(error, FrameError::NotAnImage), "{error}");
+            let error = framer.picture(&image, MediaType::Png, Fit::CHANNEL).await.unwrap_err();
+            assert!(matches!(error, FrameError::NotAnImage(_)), "{error}");
             assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
         }
     }
@@ -220,15 +300,15 @@ mod tests {
         for bytes in [b"".as_slice(), b"\xff\xd8\xff\xe0 and no more", b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR", b"GIF89a"] {
             std::fs::write(&image, bytes).unwrap();
             for kind in [MediaType::Jpeg, MediaType::Png, MediaType::Gif, MediaType::WebP, MediaType::Avif] {
-                let error = framer.picture(&image, kind).await.unwrap_err();
-                assert!(matches!(error, FrameError::NotAnImage), "{kind:?}: {error}");
+                let error = framer.picture(&image, kind, Fit::CHANNEL).await.unwrap_err();
+                assert!(matches!(error, FrameError::NotAnImage(_)), "{kind:?}: {error}");
             }
         }
         let video = folder.join("a.mp4");
         make(&tools, "-f lavfi -i testsrc2=d=1 -c:v libx264", &video).await;
         for kind in [MediaType::Mp4, MediaType::Srt, MediaType::Jpeg] {
-            let error = framer.picture(&video, kind).await.unwrap_err();
-            assert!(matches!(error, FrameError::NotAnImage), "{kind:?}: {error}");
+            let error = framer.picture(&video, kind, Fit::CHANNEL).await.unwrap_err();
+            assert!(matches!(error, FrameError::NotAnImage(_)), "{kind:?}: {error}");
         }
     }
 

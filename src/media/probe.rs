@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::{
     input::guarded,
-    tool::{ToolError, ToolRun, Tools},
+    tool::{LITTLE_OUTPUT, ToolError, ToolRun, Tools},
 };
 use crate::{
     domain::media::{FileKind, MediaFacts, MediaType},
@@ -147,7 +147,13 @@ impl Prober {
         let words = ["-v", "error", "-hide_banner", "-print_format", "json", "-show_entries", entries];
         let packets = ["-count_packets", "-read_intervals", FIRST_PACKETS];
         let arguments = words.into_iter().chain(packets).map(OsString::from).chain(guarded(path, demuxer)).collect();
-        ToolRun { name: "ffprobe", program: self.program.clone(), arguments, file_bytes: 0 }
+        ToolRun {
+            name: "ffprobe",
+            program: self.program.clone(),
+            arguments,
+            file_bytes: 0,
+            output_bytes: LITTLE_OUTPUT,
+        }
     }
 }
 

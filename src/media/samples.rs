@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::tool::{ToolRun, Tools};
+use super::tool::{LITTLE_OUTPUT, ToolRun, Tools};
 use crate::settings::{MediaSettings, Settings};
 
 /// The default settings, and a runner with their limits.
@@ -42,7 +42,13 @@ impl Drop for Folder {
 pub(super) async fn make(tools: &Tools, words: &str, file: &Path) {
     let arguments = "-v error -nostdin -y".split(' ').chain(words.split_whitespace()).map(OsString::from);
     let arguments = arguments.chain([file.into()]).collect();
-    let run = ToolRun { name: "ffmpeg", program: "ffmpeg".into(), arguments, file_bytes: 1 << 28 };
+    let run = ToolRun {
+        name: "ffmpeg",
+        program: "ffmpeg".into(),
+        arguments,
+        file_bytes: 1 << 28,
+        output_bytes: LITTLE_OUTPUT,
+    };
     let output = tools.run(run).await.unwrap();
     assert!(output.status.success(), "{words}: {}", output.stderr);
 }
@@ -52,7 +58,8 @@ pub(super) async fn pixels(tools: &Tools, file: &Path, graph: &str) -> Vec<u8> {
     let words = ["-v", "error", "-nostdin", "-i"].map(OsString::from);
     let more = ["-frames:v", "1", "-vf", graph, "-pix_fmt", "rgba", "-f", "rawvideo", "pipe:1"].map(OsString::from);
     let arguments = words.into_iter().chain([file.into()]).chain(more).collect();
-    let run = ToolRun { name: "ffmpeg", program: "ffmpeg".into(), arguments, file_bytes: 0 };
+    let run =
+        ToolRun { name: "ffmpeg", program: "ffmpeg".into(), arguments, file_bytes: 0, output_bytes: LITTLE_OUTPUT };
     let output = tools.run(run).await.unwrap();
     assert!(output.status.success(), "{}", output.stderr);
     output.stdout
@@ -62,7 +69,8 @@ pub(super) async fn pixels(tools: &Tools, file: &Path, graph: &str) -> Vec<u8> {
 pub(super) async fn facts(tools: &Tools, file: &Path) -> String {
     let words = "-v error -of csv=p=0 -show_entries stream=codec_name,width,height:stream_tags:format_tags -i";
     let arguments = words.split(' ').map(OsString::from).chain([file.into()]).collect();
-    let run = ToolRun { name: "ffprobe", program: "ffprobe".into(), arguments, file_bytes: 0 };
+    let run =
+        ToolRun { name: "ffprobe", program: "ffprobe".into(), arguments, file_bytes: 0, output_bytes: LITTLE_OUTPUT };
     let output = tools.run(run).await.unwrap();
     assert!(output.status.success(), "{}", output.stderr);
     String::from_utf8(output.stdout).unwrap().trim().to_owned()

@@ -9,6 +9,7 @@ use std::{
 };
 
 use super::{
+    header::NotAnImage,
     input::guarded,
     tool::{ToolError, ToolOutput, ToolRun, Tools},
 };
@@ -20,9 +21,9 @@ pub enum FrameError {
     /// No moving picture in it, or none that can be decoded.
     #[error("no frame can be read from it")]
     NoFrame,
-    /// Not readable as the image its first bytes say, or larger than is taken.
-    #[error("no picture can be read from it")]
-    NotAnImage,
+    /// Not the image that its first bytes say, or larger than is taken.
+    #[error(transparent)]
+    NotAnImage(#[from] NotAnImage),
     /// ffmpeg was killed at its deadline.
     #[error("making the picture took too long")]
     Timeout,
@@ -49,6 +50,8 @@ impl From<ToolError> for FrameError {
 pub struct Framer {
     tools: Tools,
     program: PathBuf,
+    /// Larger images are refused by their headers, before they are decoded.
+    pub(super) most_pixels: u32,
 }
 
 /// One picture to be made.
@@ -62,13 +65,15 @@ pub(super) struct Still<'a> {
     pub(super) graph: &'a str,
     /// The encoder and its options.
     pub(super) encoder: &'a [&'a str],
+    /// Bytes that the picture may have.
+    pub(super) most_bytes: u64,
 }
 
 impl Framer {
-    /// With the program and the limits of section `media`.
+    /// With the program of section `media`; images may have so many pixels.
     #[must_use]
-    pub fn new(settings: &MediaSettings, tools: Tools) -> Self {
-        Self { tools, program: settings.ffmpeg.clone() }
+    pub fn new(settings: &MediaSettings, tools: Tools, most_pixels: u32) -> Self {
+        Self { tools, program: settings.ffmpeg.clone(), most_pixels }
     }
 
     /// Runs ffmpeg; the picture is what it says.
@@ -92,8 +97,13 @@ impl Framer {
             words(still.encoder),
             words(&["-f", "image2pipe", "pipe:1"]),
         ];
-        let run =
-            ToolRun { name: "ffmpeg", program: self.program.clone(), arguments: arguments.concat(), file_bytes: 0 };
+        let run = ToolRun {
+            name: "ffmpeg",
+            program: self.program.clone(),
+            arguments: arguments.concat(),
+            file_bytes: 0,
+            output_bytes: still.most_bytes,
+        };
         Ok(self.tools.run(run).await?)
     }
 }

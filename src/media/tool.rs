@@ -25,8 +25,8 @@ use tokio::{
 
 use crate::settings::{MediaSettings, millis};
 
-/// Bytes of standard output that are taken; a tool that says more is killed.
-const MAX_OUTPUT: u64 = 1024 * 1024;
+/// Bytes of standard output that are taken of a tool that says little.
+pub const LITTLE_OUTPUT: u64 = 1024 * 1024;
 /// Bytes of standard error that are kept; the rest is read and dropped.
 const MAX_ERRORS: u64 = 8 * 1024;
 
@@ -75,6 +75,8 @@ pub struct ToolRun {
     pub arguments: Vec<OsString>,
     /// Bytes it may write to any one file.
     pub file_bytes: u64,
+    /// Bytes of standard output that are taken; a tool that says more is killed.
+    pub output_bytes: u64,
 }
 
 /// The runner. Cheap to clone; clones share the limit of parallel runs.
@@ -132,7 +134,7 @@ impl Tools {
         words.push("--".into());
         words.push(program.into());
         words.extend(run.arguments);
-        watch(run.name, &words, self.deadline).await
+        watch(run.name, &words, self.deadline, run.output_bytes).await
     }
 
     /// The words that put a tool into a network namespace without devices; none where that fails.
@@ -147,7 +149,8 @@ impl Tools {
             jail.push("--".into());
             let mut trial = jail.clone();
             trial.push(probe.clone().into());
-            if watch("unshare", &trial, self.deadline).await.is_ok_and(|output| output.status.success()) {
+            if watch("unshare", &trial, self.deadline, LITTLE_OUTPUT).await.is_ok_and(|output| output.status.success())
+            {
                 return jail;
             }
         }
@@ -182,7 +185,7 @@ impl Drop for Group {
     }
 }
 
-async fn watch(tool: &'static str, words: &[OsString], deadline: Duration) -> Result<ToolOutput, ToolError> {
+async fn watch(tool: &'static str, words: &[OsString], deadline: Duration, most: u64) -> Result<ToolOutput, ToolError> {
     let fault = |source: io::Error| ToolError::Fault { tool, source };
     let Some((program, arguments)) = words.split_first() else {
         return Err(fault(io::ErrorKind::InvalidInput.into()));
@@ -192,7 +195,7 @@ async fn watch(tool: &'static str, words: &[OsString], deadline: Duration) -> Re
     let pid = pid.ok_or_else(|| fault(io::ErrorKind::NotFound.into()))?;
     // Declared after `child`, so dropped before it: killed first, reaped later.
     let group = Group(pid);
-    let said = tokio::time::timeout(deadline, listen(&mut child, pid)).await;
+    let said = tokio::time::timeout(deadline, listen(&mut child, pid, most)).await;
     drop(group);
     let (stdout, stderr) = said.map_err(|_| ToolError::Timeout(tool))?.map_err(fault)?;
     let stdout = stdout.ok_or(ToolError::TooMuch(tool))?;
@@ -217,9 +220,9 @@ fn start(program: &OsStr, arguments: &[OsString]) -> io::Result<Child> {
 }
 
 /// Reads until both pipes and the process have ended. `None`: too much was said.
-async fn listen(child: &mut Child, pid: Pid) -> io::Result<(Option<Vec<u8>>, String)> {
+async fn listen(child: &mut Child, pid: Pid, most: u64) -> io::Result<(Option<Vec<u8>>, String)> {
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let out = async { read_at_most(stdout, MAX_OUTPUT).await };
+    let out = async { read_at_most(stdout, most).await };
     let err = async {
         let Some(mut pipe) = stderr else { return Ok(Vec::new()) };
         let start = read_at_most(Some(&mut pipe), MAX_ERRORS).await?;
@@ -231,7 +234,7 @@ async fn listen(child: &mut Child, pid: Pid) -> io::Result<(Option<Vec<u8>>, Str
         Ok::<_, io::Error>((out?, String::from_utf8_lossy(&err?).into_owned()))
     };
     let (stdout, stderr) = listening.await?;
-    if u64::try_from(stdout.len()).map_or(true, |length| length > MAX_OUTPUT) {
+    if u64::try_from(stdout.len()).map_or(true, |length| length > most) {
         return Ok((None, stderr));
     }
     // Left unreaped, so that the group can still be named when it is killed.
@@ -262,7 +265,8 @@ mod tests {
     }
 
     fn shell(script: &str) -> ToolRun {
-        ToolRun { name: "shell", program: "sh".into(), arguments: vec!["-c".into(), script.into()], file_bytes: 4096 }
+        let arguments = vec!["-c".into(), script.into()];
+        ToolRun { name: "shell", program: "sh".into(), arguments, file_bytes: 4096, output_bytes: LITTLE_OUTPUT }
     }
 
     const PLENTY: u64 = 1 << 30;

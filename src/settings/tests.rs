@@ -52,6 +52,15 @@ fn a_wrong_setting_is_named_in_one_line() {
         ("PLAYHOUSE_HTTP__TRUSTED_PROXIES", "127.0.0.1,x", "http.trusted_proxies"),
         ("PLAYHOUSE_AUTH__REGISTRATION_ROLES", "king", "auth.registration_roles"),
         ("PLAYHOUSE_LOG__FORMAT", "xml", "log.format"),
+        ("PLAYHOUSE_STORAGE__KIND", "s3", "storage.bucket"),
+        ("PLAYHOUSE_STORAGE__KIND", "ftp", "storage.kind"),
+        ("PLAYHOUSE_STORAGE__BUCKET", "s3://films", "storage.bucket"),
+        ("PLAYHOUSE_STORAGE__ENDPOINT", "minio.internal", "storage.endpoint"),
+        ("PLAYHOUSE_STORAGE__PREFIX", "../films", "storage.prefix"),
+        ("PLAYHOUSE_STORAGE__ACCESS_KEY_ID", "alone", "storage.secret_access_key"),
+        ("PLAYHOUSE_STORAGE__PART_BYTES", "5242879", "storage.part_bytes"),
+        ("PLAYHOUSE_STORAGE__PARALLEL_PARTS", "0", "storage.parallel_parts"),
+        ("PLAYHOUSE_STORAGE__REDIRECT_SECONDS", "604801", "storage.redirect_seconds"),
         ("PLAYHOUSE_AUTH__REGISTRATION_ROLES", "owner", "auth.registration_roles"),
     ] {
         let text = load(&[(name, value)]).unwrap_err().to_string();

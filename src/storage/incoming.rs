@@ -2,16 +2,16 @@
 //! the first ones kept for a look. No thread is held while the sender pauses.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{File, OpenOptions},
     io::{self, Write as _},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
 };
 
 use sha2::{Digest as _, Sha256};
-use tokio::task::JoinHandle;
+use tokio::{sync::mpsc, task::JoinHandle};
 
-use super::{Journaled, Place, StoreError, blocking, remove, sync_folder};
+use super::{About, Journaled, Place, StoreError, blocking, journaled, remove};
 use crate::domain::ids::FileId;
 
 /// Bytes that are written at once. Two such buffers at most are held per upload.
@@ -24,8 +24,20 @@ const HEAD: usize = 8192;
 struct Temporary {
     place: Arc<Place>,
     id: FileId,
-    /// Whether the link is the journal's by now, and stays.
-    journaled: bool,
+    kept: Kept,
+    /// Open while requests may still change the bucket.
+    under_way: Option<mpsc::Receiver<()>>,
+}
+
+/// How far the bytes are on their way to where they will stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    /// They are here alone.
+    Nowhere,
+    /// They are in the bucket, or on their way there.
+    Bucket,
+    /// The file is the journal's by now, and stays.
+    Journal,
 }
 
 impl Temporary {
@@ -34,15 +46,32 @@ impl Temporary {
     }
 
     fn into_journaled(mut self) -> Journaled {
-        self.journaled = true;
+        self.kept = Kept::Journal;
         Journaled { place: Arc::clone(&self.place), id: self.id }
+    }
+
+    /// The bytes go from the bucket too, as far as it answers; else the next sweep sees to them.
+    fn take_back(&mut self) {
+        let (place, id, under_way) = (Arc::clone(&self.place), self.id, self.under_way.take());
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                if let Some(mut under_way) = under_way {
+                    under_way.recv().await;
+                }
+                if let Err(error) = journaled::discard(place, id).await {
+                    tracing::warn!(error = ?error, "bytes that were given up stay until the next sweep");
+                }
+            });
+        }
     }
 }
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        if self.journaled {
-            return;
+        match self.kept {
+            Kept::Journal => return,
+            Kept::Bucket => return self.take_back(),
+            Kept::Nowhere => {}
         }
         let path = self.path();
         let work = move || {
@@ -91,8 +120,8 @@ pub struct Incoming {
 }
 
 impl Incoming {
-    pub(super) async fn begin(place: Arc<Place>, limit: u64) -> Result<Self, StoreError> {
-        let temporary = Temporary { place, id: FileId::new(), journaled: false };
+    pub(super) async fn begin(place: Arc<Place>, id: FileId, limit: u64) -> Result<Self, StoreError> {
+        let temporary = Temporary { place, id, kept: Kept::Nowhere, under_way: None };
         let path = temporary.path();
         let file = blocking(move || OpenOptions::new().write(true).create_new(true).open(path)).await?;
         let writer = Writer { file, hash: Sha256::new() };
@@ -238,31 +267,42 @@ impl Received {
         &self.sha256
     }
 
-    /// Puts the bytes in their final place, with an entry in the journal. Insert the row next.
+    /// Sends the bytes to where they will stay, where that is the bucket. Dropped before [`Received::commit`], or
+    /// while it runs, they go from there too.
+    ///
+    /// # Errors
+    /// The bucket's; give up then.
+    pub async fn send(&mut self, about: &About) -> Result<(), StoreError> {
+        let (place, id) = (Arc::clone(&self.temporary.place), self.temporary.id);
+        let Some(bucket) = place.bucket_for_new() else { return Ok(()) };
+        let (under_way, ended) = mpsc::channel(1);
+        self.temporary.kept = Kept::Bucket;
+        self.temporary.under_way = Some(ended);
+        bucket.put(id, &place.journal(id), &place.upload_note(id), about, under_way).await
+    }
+
+    /// Puts the bytes in their final place, with an entry in the journal. Insert the row next. Where that place is the
+    /// bucket, [`Received::send`] has brought them there.
     ///
     /// # Errors
     /// The disk's; then nothing stays.
     pub async fn commit(self) -> Result<Journaled, StoreError> {
+        if self.temporary.kept == Kept::Bucket {
+            return Ok(self.temporary.into_journaled());
+        }
+        self.commit_to_disk().await
+    }
+
+    pub(super) async fn commit_to_disk(self) -> Result<Journaled, StoreError> {
         // Travels whole: when the caller goes away, the work is finished or undone all the same.
         let temporary = self.temporary;
-        blocking(move || {
-            let home = temporary.place.home(temporary.id);
-            if let Err(error) = settle_in(&temporary.place, &temporary.path(), &home) {
-                remove(&home)?;
+        let committed = blocking(move || {
+            if let Err(error) = temporary.place.settle_in(temporary.id) {
+                remove(&temporary.place.home(temporary.id))?;
                 return Err(error);
             }
             Ok(temporary.into_journaled())
-        })
-        .await
+        });
+        committed.await
     }
-}
-
-fn settle_in(place: &Place, from: &Path, home: &Path) -> io::Result<()> {
-    sync_folder(&place.own)?;
-    let folders = home.ancestors().skip(1).take(2).collect::<Vec<_>>();
-    if let Some(folder) = folders.first() {
-        fs::create_dir_all(folder)?;
-    }
-    fs::hard_link(from, home)?;
-    folders.into_iter().chain([place.root.as_path()]).try_for_each(sync_folder)
 }

@@ -1,37 +1,51 @@
-//! Where bytes lie: the local disk, under names of ours.
+//! Where bytes live: on the local disk or in a bucket, under names of ours.
 //!
 //! ```text
-//! <media_dir>/<aa>/<bb>/<file id>           the bytes of a stored file
+//! <media_dir>/<aa>/<bb>/<file id>           the bytes of a stored file, on disk
+//! <prefix><file id>                         the same, in the bucket
 //! <media_dir>/tmp/<instance>/<file id>      bytes that arrive, and the journal (below)
+//! <media_dir>/tmp/<instance>/<file id>.upload   an upload in parts that is no object yet
 //! <media_dir>/tmp/<instance>.lock           held (flock) as long as the instance lives
 //! ```
 //!
+//! Where new bytes go, a setting says. They are found wherever they lie: on disk first, which is nearer, then in
+//! the bucket, where there is one. Removed, they go from both.
+//!
 //! Bytes and rows are made and removed in an order that survives `kill -9` at any point, with
-//! several processes on one folder. While the two may disagree, a link to the bytes stands in the
-//! instance's own folder: it is the journal. To add: link the bytes to their final place, insert the
-//! row, remove the journal's link. To remove: link into the journal, delete the row, remove both.
+//! several processes on one folder. While the two may disagree, a file of that id stands in the
+//! instance's own folder: it is the journal. To add: put the bytes in their final place, insert the
+//! row, remove the journal's entry. To remove: enter it into the journal, delete the row, remove both.
 //! An instance that finds another's folder unlocked settles each entry by the row: without one, the
 //! bytes go. Knows no database; who does, says which rows exist. Never blocks the caller's thread.
 
+mod bucket;
 mod incoming;
+mod journaled;
+mod object;
+mod place;
 mod reader;
 mod sweep;
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::File,
     io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::SystemTime,
 };
 
-use rustix::fs::{FlockOperation, flock};
-use uuid::Uuid;
+use futures_util::TryStreamExt as _;
 
-pub use incoming::{Incoming, Received};
-pub use reader::{FileBytes, Read};
-pub use sweep::{SweepError, Swept};
-
-use crate::domain::ids::FileId;
+use self::place::{Place, remove, sync_folder};
+pub use self::{
+    bucket::{About, Bucket, BucketError, BucketSettingsError, Looking, ObjectFacts},
+    incoming::{Incoming, Received},
+    journaled::Journaled,
+    object::{ObjectBytes, ObjectStream},
+    reader::{FileBytes, Read},
+    sweep::{SweepError, Swept},
+};
+use crate::{domain::ids::FileId, settings::StorageKind};
 
 /// Why bytes were not taken, kept or found.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +62,9 @@ pub enum StoreError {
     /// The disk failed.
     #[error("the disk failed")]
     Disk(#[source] io::Error),
+    /// The bucket failed, or is away.
+    #[error(transparent)]
+    Bucket(BucketError),
 }
 
 impl From<io::Error> for StoreError {
@@ -79,45 +96,88 @@ where
     done.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(StoreError::from)
 }
 
-/// The store on the local disk. Cheap to clone.
+/// Where bytes can be kept besides the media folder, and where new ones go.
+#[derive(Debug, Clone)]
+pub enum Homes {
+    /// The media folder is the only place.
+    Disk,
+    /// There is a bucket too.
+    DiskAndBucket {
+        /// The bucket.
+        bucket: Bucket,
+        /// Where new bytes go.
+        new: StorageKind,
+    },
+}
+
+/// The store. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
     place: Arc<Place>,
 }
 
-/// The folders of one instance.
-#[derive(Debug)]
-struct Place {
-    root: PathBuf,
-    /// This instance's folder below `tmp`: arriving bytes and the journal.
-    own: PathBuf,
-    /// Held until the process ends.
-    _lock: File,
+/// Bytes that are asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted {
+    /// The file's id.
+    pub id: FileId,
+    /// How many there should be.
+    pub size: u64,
+    /// When they came.
+    pub modified: SystemTime,
 }
 
-impl Place {
-    fn tmp(&self) -> PathBuf {
-        self.root.join("tmp")
+/// Stored bytes, ready to be read. Cheap to clone.
+#[derive(Debug, Clone)]
+pub enum StoredBytes {
+    /// On this disk.
+    Disk(FileBytes),
+    /// In the bucket.
+    Bucket(ObjectBytes),
+}
+
+impl StoredBytes {
+    /// Bytes in all.
+    #[must_use]
+    pub const fn len(&self) -> u64 {
+        match self {
+            Self::Disk(bytes) => bytes.len(),
+            Self::Bucket(bytes) => bytes.len(),
+        }
     }
 
-    fn journal(&self, id: FileId) -> PathBuf {
-        self.own.join(id.to_string())
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
-    /// The last two bytes are random in a `UUIDv7`, so folders fill evenly.
-    fn home(&self, id: FileId) -> PathBuf {
-        let [.., aa, bb] = *id.uuid().as_bytes();
-        self.root.join(format!("{aa:02x}")).join(format!("{bb:02x}")).join(id.to_string())
+    /// A descriptor of its own of a file that has the facts of these bytes (length and age), for these alone:
+    /// reading through it would move a position that all of them share.
+    ///
+    /// # Errors
+    /// The process has none left.
+    pub fn descriptor(&self) -> io::Result<File> {
+        match self {
+            Self::Disk(bytes) => bytes.descriptor(),
+            Self::Bucket(bytes) => bytes.descriptor(),
+        }
     }
 }
 
-/// Bytes in their final place whose row is not there yet. Dropped without a word, they stay in the
-/// journal: nothing is lost or kept wrongly, whatever became of the row.
+/// The bytes of a stored file on this disk, for a tool. Where they were fetched for it, they go when this is dropped.
 #[derive(Debug)]
-#[must_use = "say what became of the row: keep, discard or leave"]
-pub struct Journaled {
-    place: Arc<Place>,
-    id: FileId,
+pub struct LocalCopy {
+    path: PathBuf,
+    _fetched: Option<Received>,
+}
+
+impl LocalCopy {
+    /// Where the bytes lie: an absolute path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
 }
 
 impl Store {
@@ -125,16 +185,8 @@ impl Store {
     ///
     /// # Errors
     /// Where folders or the lock cannot be made.
-    pub fn open(media_dir: &Path) -> io::Result<Self> {
-        fs::create_dir_all(media_dir.join("tmp"))?;
-        let root = fs::canonicalize(media_dir)?;
-        let own = root.join("tmp").join(Uuid::now_v7().to_string());
-        // Locked before the folder is there: no sweep sees the folder unlocked.
-        let lock = try_lock(&own.with_extension("lock"))?
-            .ok_or_else(|| io::Error::other("a new lock file is held by another process"))?;
-        fs::create_dir(&own)?;
-        sync_folder(&root.join("tmp"))?;
-        Ok(Self { place: Arc::new(Place { root, own, _lock: lock }) })
+    pub fn open(media_dir: &Path, homes: Homes) -> io::Result<Self> {
+        Ok(Self { place: Arc::new(Place::open(media_dir, homes)?) })
     }
 
     /// Takes in bytes, at most `limit` of them.
@@ -142,111 +194,87 @@ impl Store {
     /// # Errors
     /// Where the file cannot be made.
     pub async fn receive(&self, limit: u64) -> Result<Incoming, StoreError> {
-        Incoming::begin(Arc::clone(&self.place), limit).await
+        Incoming::begin(Arc::clone(&self.place), FileId::new(), limit).await
     }
 
-    /// Opens the bytes of `id` for reading.
+    /// Opens bytes for reading. The bucket is not asked before they are read.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], or the disk's.
-    pub async fn read(&self, id: FileId) -> Result<FileBytes, StoreError> {
-        let path = self.place.home(id);
-        blocking(move || FileBytes::open(&path)).await.map_err(missing)
+    pub async fn read(&self, wanted: Wanted) -> Result<StoredBytes, StoreError> {
+        let Wanted { id, size, modified } = wanted;
+        let place = Arc::clone(&self.place);
+        let opened = blocking(move || match (FileBytes::open(&place.home(id)), place.bucket()) {
+            (Err(error), Some(bucket)) if error.kind() == io::ErrorKind::NotFound => {
+                let stand_in = Arc::new(place.stand_in(size, modified)?);
+                Ok(StoredBytes::Bucket(ObjectBytes { bucket: bucket.clone(), id, length: size, stand_in }))
+            }
+            (bytes, _) => Ok(StoredBytes::Disk(bytes?)),
+        });
+        opened.await.map_err(missing)
     }
 
-    /// Where the bytes of `id` lie, for a tool that reads them.
-    #[must_use]
-    pub fn path(&self, id: FileId) -> PathBuf {
-        self.place.home(id)
+    /// The bytes of `id` on this disk, fetched where they are in the bucket alone.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], the disk's, the bucket's.
+    pub async fn local_copy(&self, wanted: Wanted) -> Result<LocalCopy, StoreError> {
+        match self.read(wanted).await? {
+            StoredBytes::Disk(_) => Ok(LocalCopy { path: self.place.home(wanted.id), _fetched: None }),
+            StoredBytes::Bucket(bytes) => {
+                // Under another id: nothing of the file itself is in doubt meanwhile.
+                let incoming = self.receive(bytes.len()).await?;
+                let fetched = pour(&bytes, incoming).await?;
+                Ok(LocalCopy { path: fetched.path(), _fetched: Some(fetched) })
+            }
+        }
     }
 
-    /// Begins the removal of `id`: its bytes enter the journal. Then delete the row, and
+    /// Begins the removal of `id`: it enters the journal. Then delete the row, and
     /// [`Journaled::discard`] — or [`Journaled::keep`], where the row has to stay.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], or the disk's.
     pub async fn begin_removal(&self, id: FileId) -> Result<Journaled, StoreError> {
         let place = Arc::clone(&self.place);
-        blocking(move || {
-            let journal = place.journal(id);
-            match fs::hard_link(place.home(id), &journal) {
-                // A removal that this process left in doubt.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                other => other?,
-            }
+        let entered = blocking(move || {
+            place.enter(id)?;
             sync_folder(&place.own)?;
             Ok(Journaled { place, id })
-        })
-        .await
-        .map_err(missing)
+        });
+        entered.await.map_err(missing)
     }
 
-    /// Whether bytes can be written now. Writes and removes a small file.
+    /// Whether bytes can be stored and read now. Writes and removes a small file, and asks the bucket where there is
+    /// one.
     pub async fn is_ready(&self) -> bool {
-        match self.receive(1).await {
+        let on_disk = match self.receive(1).await {
             Ok(mut incoming) => incoming.write(b"!").await.is_ok() && incoming.finish().await.is_ok(),
             Err(_) => false,
+        };
+        match self.place.bucket() {
+            Some(bucket) => on_disk && bucket.is_ready().await,
+            None => on_disk,
         }
     }
 }
 
-impl Journaled {
-    /// The file's id.
-    #[must_use]
-    pub const fn id(&self) -> FileId {
-        self.id
+/// Reads an object whole into `incoming`.
+async fn pour(bytes: &ObjectBytes, mut incoming: Incoming) -> Result<Received, StoreError> {
+    if !bytes.is_empty() {
+        let mut pieces = bytes.part(0..bytes.len()).await?;
+        while let Some(piece) = pieces.try_next().await? {
+            incoming.write(&piece).await?;
+        }
     }
-
-    /// The row is there: the bytes stay.
-    ///
-    /// # Errors
-    /// The disk's; the entry then stays for the next sweep.
-    pub async fn keep(self) -> Result<(), StoreError> {
-        blocking(move || remove(&self.place.journal(self.id))).await
-    }
-
-    /// There is no row: the bytes go.
-    ///
-    /// # Errors
-    /// The disk's; the entry then stays for the next sweep.
-    pub async fn discard(self) -> Result<(), StoreError> {
-        blocking(move || {
-            let home = self.place.home(self.id);
-            remove(&home)?;
-            // The journal's link goes last: until then a sweep would repeat this.
-            home.parent().map_or(Ok(()), sync_folder)?;
-            remove(&self.place.journal(self.id))
-        })
-        .await
-    }
-}
-
-/// Removes a file; that it is gone already is no error.
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
-/// Makes what happened to a folder's entries last.
-fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
-}
-
-/// The lock file, locked; `None` where another process holds it.
-fn try_lock(path: &Path) -> io::Result<Option<File>> {
-    let file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(Some(file)),
-        Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+    incoming.finish().await
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use std::collections::HashSet;
+    use std::{collections::HashSet, fs};
+
+    use uuid::Uuid;
 
     use super::*;
 
@@ -275,6 +303,10 @@ pub(crate) mod tests {
         }
     }
 
+    fn wanted(id: FileId) -> Wanted {
+        Wanted { id, size: 5, modified: SystemTime::UNIX_EPOCH }
+    }
+
     async fn arrive(store: &Store, bytes: &[u8]) -> Received {
         let mut incoming = store.receive(1 << 30).await.unwrap();
         incoming.write(bytes).await.unwrap();
@@ -284,14 +316,14 @@ pub(crate) mod tests {
     #[tokio::test]
     async fn bytes_arrive_are_read_and_go() {
         let folder = Folder::new();
-        let store = Store::open(&folder.0).unwrap();
+        let store = Store::open(&folder.0, Homes::Disk).unwrap();
         let received = arrive(&store, b"hello").await;
         assert_eq!((received.size(), received.head()), (5, b"hello".as_slice()));
         assert_eq!(received.sha256(), "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824");
         let id = received.id();
-        assert!(matches!(store.read(id).await, Err(StoreError::NotFound)));
+        assert!(matches!(store.read(wanted(id)).await, Err(StoreError::NotFound)));
         received.commit().await.unwrap().keep().await.unwrap();
-        assert_eq!(store.read(id).await.unwrap().len(), 5);
+        assert_eq!(store.read(wanted(id)).await.unwrap().len(), 5);
         assert_eq!(folder.files(), 1);
         store.begin_removal(id).await.unwrap().keep().await.unwrap();
         assert_eq!(folder.files(), 1);
@@ -306,7 +338,7 @@ pub(crate) mod tests {
     #[tokio::test]
     async fn what_is_given_up_leaves_nothing() {
         let folder = Folder::new();
-        let store = Store::open(&folder.0).unwrap();
+        let store = Store::open(&folder.0, Homes::Disk).unwrap();
         let mut incoming = store.receive(1000).await.unwrap();
         assert!(matches!(incoming.write(&[0; 1001]).await, Err(StoreError::TooLarge(1000))));
         drop(incoming);
@@ -323,8 +355,8 @@ pub(crate) mod tests {
     #[tokio::test]
     async fn a_sweep_settles_what_a_dead_process_left_and_spares_the_living() {
         let folder = Folder::new();
-        let dead = Store::open(&folder.0).unwrap();
-        let living = Store::open(&folder.0).unwrap();
+        let dead = Store::open(&folder.0, Homes::Disk).unwrap();
+        let living = Store::open(&folder.0, Homes::Disk).unwrap();
         let working = arrive(&living, b"in work").await;
         let with_row = arrive(&dead, b"row committed").await.commit().await.unwrap();
         let without_row = arrive(&dead, b"row not committed").await.commit().await.unwrap();
@@ -337,7 +369,7 @@ pub(crate) mod tests {
         let keep = with_row.id();
         drop((with_row, without_row, removal, dead));
 
-        let sweeper = Store::open(&folder.0).unwrap();
+        let sweeper = Store::open(&folder.0, Homes::Disk).unwrap();
         let failed = sweeper.sweep(async |_: Vec<FileId>| Err("no database")).await;
         assert!(failed.is_err());
         let swept = sweeper
@@ -345,7 +377,7 @@ pub(crate) mod tests {
         let swept = swept.await.unwrap();
         assert_eq!((swept.instances, swept.settled, swept.removed), (1, 4, 3));
         assert_eq!(folder.files(), 2, "the kept one, and the one in work");
-        assert!(sweeper.read(keep).await.is_ok());
+        assert!(sweeper.read(wanted(keep)).await.is_ok());
         working.commit().await.unwrap().keep().await.unwrap();
         assert_eq!(fs::read_dir(folder.0.join("tmp")).unwrap().count(), 4, "two folders, two locks");
     }

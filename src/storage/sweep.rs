@@ -8,7 +8,10 @@ use std::{
     sync::Arc,
 };
 
-use super::{Place, Store, StoreError, blocking, remove, sync_folder, try_lock};
+use super::{
+    Bucket, Place, Store, StoreError, blocking,
+    place::{UPLOAD, remove, try_lock},
+};
 use crate::domain::ids::FileId;
 
 /// Entries that are asked about at once.
@@ -40,6 +43,8 @@ pub enum SweepError<E> {
 struct Estate {
     folder: PathBuf,
     entries: Vec<FileId>,
+    /// Uploads in parts that were under way.
+    uploads: Vec<FileId>,
     lock: File,
 }
 
@@ -57,6 +62,13 @@ impl Store {
         let mut swept = Swept::default();
         for folder in blocking(move || others(&place)).await? {
             let Some(estate) = blocking(move || take_over(folder)).await? else { continue };
+            match self.clear_bucket_of(&estate, &exists).await {
+                Err(SweepError::Store(error @ StoreError::Bucket(_))) => {
+                    tracing::warn!(error = ?error, "what a dead process left stays until the bucket is back");
+                    continue;
+                }
+                cleared => cleared?,
+            }
             for batch in estate.entries.chunks(BATCH) {
                 let batch = batch.to_vec();
                 let rows = exists(batch.clone()).await.map_err(SweepError::Rows)?;
@@ -70,6 +82,34 @@ impl Store {
         }
         Ok(swept)
     }
+
+    /// Removes from the bucket what has no row, and gives up uploads in parts. The entries stay.
+    async fn clear_bucket_of<E, F>(&self, estate: &Estate, exists: &F) -> Result<(), SweepError<E>>
+    where
+        F: AsyncFn(Vec<FileId>) -> Result<HashSet<FileId>, E>,
+    {
+        let Some(bucket) = self.place.bucket() else { return Ok(()) };
+        for id in &estate.uploads {
+            give_up(bucket, *id, estate.folder.join(id.to_string()).with_extension(UPLOAD)).await?;
+        }
+        for batch in estate.entries.chunks(BATCH) {
+            let rows = exists(batch.to_vec()).await.map_err(SweepError::Rows)?;
+            for id in batch.iter().filter(|id| !rows.contains(id)) {
+                bucket.delete(*id).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn give_up(bucket: &Bucket, id: FileId, note: PathBuf) -> Result<(), StoreError> {
+    let read = note.clone();
+    let upload = blocking(move || fs::read_to_string(read)).await?;
+    // Empty: the process died before it had written it, so no part went out.
+    if !upload.is_empty() {
+        bucket.give_up(id, &upload).await?;
+    }
+    blocking(move || remove(&note)).await
 }
 
 /// The folders of all instances but this one.
@@ -87,17 +127,15 @@ fn take_over(folder: PathBuf) -> io::Result<Option<Estate>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(error),
     };
-    let entries = entries.iter().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
-    Ok(Some(Estate { folder, entries, lock }))
+    let names: Vec<String> = entries.iter().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    let uploads = names.iter().filter_map(|name| name.strip_suffix(UPLOAD)?.strip_suffix('.')?.parse().ok()).collect();
+    let entries = names.iter().filter_map(|name| name.parse().ok()).collect();
+    Ok(Some(Estate { folder, entries, uploads, lock }))
 }
 
 fn settle(place: &Place, folder: &Path, id: FileId, rows: &HashSet<FileId>) -> io::Result<()> {
     if !rows.contains(&id) {
-        let home = place.home(id);
-        remove(&home)?;
-        if let Some(parent) = home.parent().filter(|parent| parent.is_dir()) {
-            sync_folder(parent)?;
-        }
+        place.clear(id)?;
     }
     remove(&folder.join(id.to_string()))
 }

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use diesel::{Connection as _, RunQueryDsl as _, connection::SimpleConnection as _, sql_query};
 use playhouse::{
-    actors::files::{Arrival, FileStores, Files, FilesError, Reader, ReferredBy, Shown},
+    actors::files::{Arrival, Examiners, FileStores, Files, FilesError, Reader, ReferredBy, Shown},
     cache::Cache,
     db::{Db, DbError},
     domain::{ids::UserId, media::StoredFile},
-    media::{probe::Prober, tool::Tools},
+    media::{frame::Framer, probe::Prober, tool::Tools},
     settings::Settings,
-    storage::{Store, StoreError, Swept},
+    storage::{Homes, Store, StoreError, Swept},
 };
 
 use crate::support::{app::eventually, media::VTT, media::temporary, media_folder::look, stores::TestDb};
@@ -38,13 +38,18 @@ fn house(quota: u64) -> House {
     db.apply_to(&mut settings);
     let owner = UserId::new();
     let folder = temporary("store");
+    let tools = Tools::new(&settings.media);
+    let examiners = Examiners {
+        prober: Prober::new(&settings.media, tools.clone()),
+        framer: Framer::new(&settings.media, tools, settings.images.max_pixels),
+    };
     let files = Files::new(
         FileStores {
             db: Db::start(&settings.database),
             cache: Cache::start(&settings.redis, &settings.cache).expect("a cache"),
-            store: Store::open(&folder).expect("a store"),
+            store: Store::open(&folder, Homes::Disk).expect("a store"),
         },
-        Prober::new(&settings.media, Tools::new(&settings.media)),
+        examiners,
         &settings.media,
     );
     let house = House { files, owner, folder, db };

@@ -13,6 +13,7 @@ pub mod people;
 pub mod pipeline;
 pub mod provider;
 pub mod raw;
+pub mod s3;
 pub mod sessions;
 pub mod shape;
 pub mod smtp;

@@ -12,7 +12,7 @@ use crate::{
     cache::{Kind, Scope},
     db::{
         listing::{ListQuery, Narrow},
-        queries::{channels, collections, families, identities, resets, users},
+        queries::{channels, collections, families, identities, images, resets, users},
         rows::user::{CredentialsRow, NewUserRow, UserChangeRow, UserRow, roles_from},
     },
     domain::{
@@ -142,7 +142,8 @@ impl Auth {
                 // The account before the channel and the channel before videos, as everyone takes them; and
                 // against whoever only refers to the account, too: uploads, reactions.
                 users::lock_for_removal(conn, id)?;
-                let files = channels::remove_with_account(conn, id)?;
+                let mut files = channels::remove_with_account(conn, id)?;
+                files.extend(images::files_of(conn, id)?);
                 remove_later(conn, &files)?;
                 collections::remove_of(conn, id)?;
                 identities::end_tokens_of(conn, id, now)?;

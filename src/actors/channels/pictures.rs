@@ -11,7 +11,10 @@ use crate::{
         ids::UserId,
         media::{FileKind, MediaFacts, MediaType},
     },
-    media::{frame::FrameError, picture::identicon},
+    media::{
+        frame::FrameError,
+        picture::{Fit, identicon},
+    },
     storage::Incoming,
 };
 
@@ -61,12 +64,13 @@ impl Channels {
         if sent.file().kind != FileKind::Image {
             return Err(ChannelsError::NotAnImage("it is something else".to_owned()));
         }
-        let made = self.framer.picture(&sent.path(), sent.media()).await.map_err(|error| match error {
-            FrameError::NoFrame | FrameError::NotAnImage | FrameError::Timeout => {
-                ChannelsError::NotAnImage(error.to_string())
-            }
-            other => ChannelsError::Frame(other),
-        })?;
+        let made =
+            self.framer.picture(&sent.path(), sent.media(), Fit::CHANNEL).await.map_err(|error| match error {
+                FrameError::NoFrame | FrameError::NotAnImage(_) | FrameError::Timeout => {
+                    ChannelsError::NotAnImage(error.to_string())
+                }
+                other => ChannelsError::Frame(other),
+            })?;
         let picture = Made {
             owner_id: Some(account),
             name: "picture.webp".to_owned(),

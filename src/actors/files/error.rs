@@ -21,6 +21,8 @@ pub enum ReferredBy {
     ChannelPicture,
     /// As the poster of a film.
     Poster,
+    /// As the smaller copy of an image.
+    Variant,
     /// As the film of a movie of the casting agency.
     CastMovie,
 }
@@ -38,6 +40,7 @@ impl ReferredBy {
             Self::Thumbnail => "a channel's video (as its thumbnail)",
             Self::ChannelPicture => "a channel (as its picture)",
             Self::Poster => "a film (as its poster)",
+            Self::Variant => "an image (as its smaller copy)",
             Self::CastMovie => "a movie of the casting agency (as its file)",
         }
     }
@@ -52,6 +55,7 @@ impl ReferredBy {
             "videos_thumbnail_id_fkey" => Some(Self::Thumbnail),
             "channels_picture_id_fkey" => Some(Self::ChannelPicture),
             "posters_poster_id_fkey" => Some(Self::Poster),
+            "image_variants_variant_id_fkey" => Some(Self::Variant),
             "casting_movies_file_id_fkey" => Some(Self::CastMovie),
             _ => None,
         }

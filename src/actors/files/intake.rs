@@ -11,14 +11,14 @@ use crate::{
     db::rows::file::FileRow,
     domain::{
         ids::UserId,
-        media::{FileState, MediaFacts, MediaType, StoredFile},
+        media::{FileKind, FileState, MediaFacts, MediaType, StoredFile},
     },
     media::{
-        frame::Thumbnail,
+        frame::{FrameError, Thumbnail},
         probe::{ProbeError, Probed},
         sniff::{is_text_throughout, sniff},
     },
-    storage::{Incoming, Received, StoreError},
+    storage::{About, Incoming, Received, StoreError},
 };
 
 /// Bytes that have come, and what was said about them.
@@ -55,6 +55,10 @@ impl Examined {
     #[must_use]
     pub fn path(&self) -> PathBuf {
         self.received.path()
+    }
+
+    async fn send(&mut self) -> Result<(), FilesError> {
+        Ok(self.received.send(&about(&self.file)).await?)
     }
 }
 
@@ -134,8 +138,8 @@ impl Files {
         let media = sniff(incoming.head()).ok_or_else(|| unsupported("unknown type"))?;
         let received = incoming.finish().await?;
         let probed = self.probe(&received, media).await?;
-        let about = About { owner_id: Some(owner_id), name: original_name, media, probed };
-        Ok(examined(received, about))
+        let found = Found { owner_id: Some(owner_id), name: original_name, media, probed };
+        Ok(examined(received, found))
     }
 
     /// Takes in bytes that were made here.
@@ -146,8 +150,8 @@ impl Files {
         let Made { owner_id, name, media, facts, bytes } = made;
         let mut incoming = self.store.receive(self.limit).await?;
         incoming.write(&bytes).await?;
-        let about = About { owner_id, name, media, probed: Probed { kind: media.kind(), facts } };
-        Ok(examined(incoming.finish().await?, about))
+        let found = Found { owner_id, name, media, probed: Probed { kind: media.kind(), facts } };
+        Ok(examined(incoming.finish().await?, found))
     }
 
     /// Stores files and their rows, and in the same transaction does `attach` with the rows in their
@@ -162,12 +166,27 @@ impl Files {
         R: Send + 'static,
         F: FnOnce(&mut PgConnection, Vec<FileRow>) -> Result<T, Stop<R>> + Send + 'static,
     {
+        let mut files = files;
+        // While the caller is there: where it goes away, what was sent so far is taken back.
+        for file in &mut files {
+            file.send().await.map_err(NotKept::Files)?;
+        }
         let keeper = self.clone();
         let kept = tokio::spawn(async move { keeper.store_with_rows(files, scopes, attach).await }).await;
         kept.unwrap_or(Err(NotKept::Files(FilesError::Died)))
     }
 
     async fn probe(&self, received: &Received, kind: MediaType) -> Result<Probed, FilesError> {
+        if kind.kind() == FileKind::Image {
+            // Before anything decodes it: the probe does.
+            self.framer.examine(&received.path(), kind).await.map_err(|error| match error {
+                FrameError::NoFrame | FrameError::NotAnImage(_) | FrameError::Timeout => {
+                    unsupported(&error.to_string())
+                }
+                FrameError::Unavailable(program) => FilesError::Probe(ProbeError::Unavailable(program)),
+                FrameError::Fault(cause) => FilesError::Probe(ProbeError::Fault(cause)),
+            })?;
+        }
         if kind.demuxers().is_none() {
             let path = received.path();
             let check = move || std::fs::File::open(path).and_then(|mut file| is_text_throughout(&mut file));
@@ -183,15 +202,20 @@ impl Files {
     }
 }
 
-struct About {
+/// What an object of the store is told to be.
+pub(super) fn about(file: &StoredFile) -> About {
+    About { mime_type: file.mime_type.clone(), sha256: file.sha256.clone(), name: file.original_name.clone() }
+}
+
+struct Found {
     owner_id: Option<UserId>,
     name: String,
     media: MediaType,
     probed: Probed,
 }
 
-fn examined(received: Received, about: About) -> Examined {
-    let About { owner_id, name, media, probed } = about;
+fn examined(received: Received, found: Found) -> Examined {
+    let Found { owner_id, name, media, probed } = found;
     let now = Utc::now().trunc_subsecs(6);
     let file = StoredFile {
         id: received.id(),

@@ -9,7 +9,7 @@ mod intake;
 mod removal;
 mod settle;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use foldhash::fast::RandomState;
 use moka::sync::Cache as Held;
@@ -24,9 +24,9 @@ use crate::{
         listing::{ListRequest, Page},
         media::StoredFile,
     },
-    media::probe::Prober,
+    media::{frame::Framer, probe::Prober},
     settings::MediaSettings,
-    storage::{FileBytes, Incoming, Store, StoreError},
+    storage::{Incoming, LocalCopy, Looking, Store, StoreError, StoredBytes, Wanted},
 };
 
 pub use self::{
@@ -79,7 +79,7 @@ pub struct OpenFile {
     /// Its row.
     pub file: StoredFile,
     /// Its bytes.
-    pub bytes: FileBytes,
+    pub bytes: StoredBytes,
     shown: Shown,
 }
 
@@ -99,6 +99,14 @@ pub struct FileStores {
     pub store: Store,
 }
 
+/// What looks at bytes that have come.
+pub struct Examiners {
+    /// Sound and moving pictures.
+    pub prober: Prober,
+    /// Images.
+    pub framer: Framer,
+}
+
 /// What the right to read `id` depends on: the file, and all that may refer to it.
 const fn scopes(id: FileId) -> [Scope; 5] {
     [
@@ -116,6 +124,7 @@ pub struct Files {
     db: Db,
     store: Store,
     prober: Prober,
+    framer: Framer,
     limit: u64,
     quota: u64,
     cache: Cache,
@@ -125,12 +134,13 @@ pub struct Files {
 impl Files {
     /// A handle on these.
     #[must_use]
-    pub fn new(stores: FileStores, prober: Prober, settings: &MediaSettings) -> Self {
+    pub fn new(stores: FileStores, examiners: Examiners, settings: &MediaSettings) -> Self {
         let FileStores { db, cache, store } = stores;
+        let Examiners { prober, framer } = examiners;
         let open =
             Held::builder().max_capacity(OPEN_FILES).time_to_live(OPEN_TIME).build_with_hasher(RandomState::default());
         let (limit, quota) = (settings.max_upload_bytes, settings.account_quota_bytes);
-        Self { db, store, prober, limit, quota, cache, open }
+        Self { db, store, prober, framer, limit, quota, cache, open }
     }
 
     /// The most bytes a file may have.
@@ -171,8 +181,9 @@ impl Files {
             return Ok(open);
         }
         let (row, shown) = self.look_up(id).await?;
-        let bytes = match self.store.read(id).await {
-            Ok(bytes) if u64::try_from(row.size).is_ok_and(|size| size == bytes.len()) => bytes,
+        let file = StoredFile::from(row);
+        let bytes = match self.store.read(wanted(&file)).await {
+            Ok(bytes) if file.size == bytes.len() => bytes,
             // Removed in between, or lost: then it is our fault.
             Ok(_) | Err(StoreError::NotFound) => {
                 self.look_up(id).await?;
@@ -180,13 +191,24 @@ impl Files {
             }
             Err(other) => return Err(other.into()),
         };
-        let open = Arc::new(OpenFile { file: row.into(), bytes, shown });
+        let open = Arc::new(OpenFile { file, bytes, shown });
         if !open.is_open_to(reader) {
             return Err(FilesError::Forbidden);
         }
         self.open.insert(id, (stamp, Arc::clone(&open)));
         self.let_go_in_time();
         Ok(open)
+    }
+
+    /// Where a reader of `open` is to go for the bytes, if anywhere: a link into the bucket that has them.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn link(&self, open: &OpenFile, how: Looking) -> Result<Option<String>, FilesError> {
+        match &open.bytes {
+            StoredBytes::Disk(_) => Ok(None),
+            StoredBytes::Bucket(bytes) => Ok(bytes.link(how, &open.file.mime_type).await?),
+        }
     }
 
     /// What is held closes after its time also where nobody asks again: an open file keeps its room on
@@ -242,13 +264,15 @@ impl Files {
         self.store.is_ready().await
     }
 
-    /// Where the bytes of `id` lie, for a tool that reads them; whether they do, nobody has looked.
-    #[must_use]
-    pub fn path(&self, id: FileId) -> PathBuf {
-        self.store.path(id)
+    /// The bytes of `file` on this disk, for a tool that reads them. Drop it when the tool is done.
+    ///
+    /// # Errors
+    /// [`FilesError::NotFound`] where the bytes are gone; the store's.
+    pub async fn local_copy(&self, file: &StoredFile) -> Result<LocalCopy, FilesError> {
+        Ok(self.store.local_copy(wanted(file)).await?)
     }
 
-    /// Removes the row and the bytes of `id`, with its poster. Whoever reads at this moment may read on.
+    /// Removes the row and the bytes of `id`, with what was made of it. Whoever reads at this moment may read on.
     ///
     /// # Errors
     /// [`FilesError::NotFound`], [`FilesError::Referred`], the store's, the database's.
@@ -262,6 +286,10 @@ impl Files {
         self.open.invalidate(&id);
         self.cache.invalidate(&[Scope::Row(Kind::Files, id.uuid())]).await;
     }
+}
+
+fn wanted(file: &StoredFile) -> Wanted {
+    Wanted { id: file.id, size: file.size, modified: file.created_at.into() }
 }
 
 fn not_found(error: DbError) -> FilesError {

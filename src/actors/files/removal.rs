@@ -54,22 +54,22 @@ pub fn remove_later(conn: &mut PgConnection, ids: &[Uuid]) -> QueryResult<()> {
     Ok(())
 }
 
-/// Removes the rows of those of `ids` that nothing refers to, and with them their posters, whose bytes go by a
+/// Removes the rows of those of `ids` that nothing refers to, and with them what was made of them, whose bytes go by a
 /// job. Gives those whose rows stay. Within a transaction.
 ///
 /// # Errors
 /// Diesel's.
 pub(super) fn remove_rows(conn: &mut PgConnection, ids: &[Uuid]) -> QueryResult<Vec<Uuid>> {
     let deleted = files::delete_unreferenced(conn, ids)?;
-    remove_later(conn, &deleted.posters)?;
+    remove_later(conn, &deleted.made)?;
     Ok(deleted.stay)
 }
 
-/// Removes the row of `id`, and its poster as [`remove_rows`] does. Within a transaction.
+/// Removes the row of `id`, and what was made of it as [`remove_rows`] does. Within a transaction.
 ///
 /// # Errors
 /// `NotFound`, a constraint where something refers to it; Diesel's.
 pub(super) fn remove_row(conn: &mut PgConnection, id: Uuid) -> QueryResult<()> {
-    let posters = files::delete(conn, id)?;
-    remove_later(conn, &posters)
+    let made = files::delete(conn, id)?;
+    remove_later(conn, &made)
 }

@@ -132,7 +132,7 @@ impl Files {
         self.forget(id).await;
         match (&deleted, journaled) {
             // Without the row, whoever removed it, what is left of the bytes goes.
-            (Ok(()) | Err(DbError::NotFound), Some(journaled)) => log_failure(journaled.discard().await),
+            (Ok(()) | Err(DbError::NotFound), Some(journaled)) => discard(vec![journaled]).await,
             (Err(error), Some(journaled)) if in_doubt(error) => {
                 tokio::spawn(self.settle(vec![journaled], ended));
             }
@@ -166,7 +166,11 @@ impl Files {
         };
         for bytes in journaled {
             self.forget(bytes.id()).await;
-            log_failure(if rows.contains(&bytes.id()) { bytes.keep().await } else { bytes.discard().await });
+            if rows.contains(&bytes.id()) {
+                log_failure(bytes.keep().await);
+            } else {
+                discard(vec![bytes]).await;
+            }
         }
     }
 
@@ -205,9 +209,25 @@ fn insert_all<R>(conn: &mut PgConnection, rows: &[FileRow], quota: Option<i64>) 
     rows.iter().map(insert).collect()
 }
 
+/// Removes bytes. Where a store does not let go of them now, a task asks until it does.
 async fn discard(journaled: Vec<Journaled>) {
     for bytes in journaled {
-        log_failure(bytes.discard().await);
+        if let Err(error) = bytes.discard().await {
+            tracing::warn!(?error, id = %bytes.id(), "bytes without a row stay for now");
+            tokio::spawn(discard_in_time(bytes));
+        }
+    }
+}
+
+async fn discard_in_time(bytes: Journaled) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        tokio::time::sleep(pause).await;
+        match bytes.discard().await {
+            Ok(()) => break,
+            Err(error) => tracing::debug!(?error, id = %bytes.id(), "bytes without a row stay for now"),
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 

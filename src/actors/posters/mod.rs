@@ -12,9 +12,11 @@ use diesel::PgConnection;
 use foldhash::fast::RandomState;
 use moka::sync::Cache as Held;
 use serde::{Deserialize, Serialize};
-use tokio::sync::Mutex;
 
-use super::files::{Files, FilesError, Made, NotKept, OpenFile, Reader, Stop};
+use super::{
+    files::{Files, FilesError, Made, NotKept, OpenFile, Reader, Stop},
+    turns::Turns,
+};
 use crate::{
     cache::{Cache, Kind, Scope},
     db::{
@@ -29,7 +31,7 @@ use crate::{
     media::frame::{FrameError, Framer},
 };
 
-/// Films that a node knows to be asked for, or to have no frame.
+/// Films that a node knows to have no frame.
 const REMEMBERED: u64 = 10_000;
 /// A film that gave no frame is not tried again for so long.
 const PAUSE: Duration = Duration::from_mins(10);
@@ -104,8 +106,7 @@ pub struct Posters {
     cache: Cache,
     files: Files,
     framer: Framer,
-    /// Whoever takes a frame of a film holds its turn.
-    turns: Held<FileId, Arc<Mutex<()>>, RandomState>,
+    turns: Turns<FileId>,
     without: Held<FileId, (), RandomState>,
 }
 
@@ -114,16 +115,9 @@ impl Posters {
     #[must_use]
     pub fn new(parts: PosterParts) -> Self {
         let PosterParts { db, cache, files, framer } = parts;
-        let turns = Held::builder().max_capacity(REMEMBERED).time_to_idle(PAUSE);
         let without = Held::builder().max_capacity(REMEMBERED).time_to_live(PAUSE);
-        Self {
-            db,
-            cache,
-            files,
-            framer,
-            turns: turns.build_with_hasher(RandomState::default()),
-            without: without.build_with_hasher(RandomState::default()),
-        }
+        let without = without.build_with_hasher(RandomState::default());
+        Self { db, cache, files, framer, turns: Turns::new(), without }
     }
 
     /// Whether `film` shows a picture, as far as it is known without taking one.
@@ -168,14 +162,8 @@ impl Posters {
 
     /// Takes a frame, or waits for who takes one.
     async fn made(&self, film: FileId) -> Result<FileId, PosterError> {
-        let turn = self.turns.get_with(film, Arc::default).lock_owned().await;
         let posters = self.clone();
-        // Goes on where the caller goes away: others wait for it.
-        let made = tokio::spawn(async move {
-            let _turn = turn;
-            posters.make(film).await
-        });
-        made.await.map_err(|_| PosterError::Died)?
+        self.turns.take(film, async move { posters.make(film).await }).await.ok_or(PosterError::Died)?
     }
 
     async fn make(&self, film: FileId) -> Result<FileId, PosterError> {
@@ -188,7 +176,7 @@ impl Posters {
             return instead;
         }
         match self.take(&row.into()).await {
-            Err(PosterError::Frame(FrameError::NoFrame | FrameError::NotAnImage | FrameError::Timeout)) => {
+            Err(PosterError::Frame(FrameError::NoFrame | FrameError::NotAnImage(_) | FrameError::Timeout)) => {
                 self.without.insert(film, ());
                 instead
             }
@@ -199,7 +187,9 @@ impl Posters {
 
     async fn take(&self, film: &StoredFile) -> Result<FileId, PosterError> {
         let media = MediaType::of_video(&film.mime_type).ok_or(PosterError::Frame(FrameError::NoFrame))?;
-        let frame = self.framer.thumbnail(&self.files.path(film.id), media, &film.facts).await;
+        let copy = self.files.local_copy(film).await?;
+        let frame = self.framer.thumbnail(copy.path(), media, &film.facts).await;
+        drop(copy);
         // It belongs to nobody: who watches a film takes nothing of its owner's quota.
         let made = Made::thumbnail(None, "poster.jpg", frame.map_err(PosterError::Frame)?);
         let poster = self.files.make(made).await?;

@@ -10,7 +10,7 @@ use crate::{
     db::{
         listing::Narrow,
         rows::file::FileRow,
-        schema::{casting_movies, channels, episodes, files, posters, series, users, videos},
+        schema::{casting_movies, channels, episodes, files, image_variants, posters, series, users, videos},
     },
     domain::listing::{Field, FieldKind, Listing},
 };
@@ -114,19 +114,20 @@ pub fn find(conn: &mut PgConnection, id: Uuid) -> QueryResult<FileRow> {
     files::table.find(id).select(FileRow::as_select()).first(conn)
 }
 
-/// Deletes the row, within a transaction, and gives the poster that it had, if any: nothing refers to that now.
+/// Deletes the row, within a transaction, and gives the files that were made of it (a poster, smaller copies): nothing
+/// refers to them now.
 /// A row that is referred to stays: one of the constraints
 /// `series_trailer_id_fkey`, `series_image_id_fkey`, `episodes_image_id_fkey`,
 /// `episodes_file_id_fkey`, `videos_file_id_fkey`, `videos_thumbnail_id_fkey`, `channels_picture_id_fkey`,
-/// `posters_poster_id_fkey`, `casting_movies_file_id_fkey` is violated.
+/// `posters_poster_id_fkey`, `image_variants_variant_id_fkey`, `casting_movies_file_id_fkey` is violated.
 ///
 /// # Errors
 /// `NotFound`, a constraint, or the database's.
 pub fn delete(conn: &mut PgConnection, id: Uuid) -> QueryResult<Vec<Uuid>> {
     files::table.find(id).select(files::id).for_update().first::<Uuid>(conn)?;
-    let posters = posters_of(conn, &[id])?;
+    let made = made_of(conn, &[id])?;
     diesel::delete(files::table.find(id)).execute(conn)?;
-    Ok(posters)
+    Ok(made)
 }
 
 /// Locks these files against removal and against whoever begins to refer to them, in one order: two who lock
@@ -147,9 +148,13 @@ pub fn ownerless(conn: &mut PgConnection, ids: &[Uuid]) -> QueryResult<Vec<Uuid>
     files::table.filter(files::id.eq_any(ids)).filter(files::owner_id.is_null()).select(files::id).load(conn)
 }
 
-/// The posters of these files, whose rows are locked: so there comes no other.
-fn posters_of(conn: &mut PgConnection, ids: &[Uuid]) -> QueryResult<Vec<Uuid>> {
-    posters::table.filter(posters::file_id.eq_any(ids)).select(posters::poster_id).load(conn)
+/// What was made of these files, whose rows are locked: so there comes no other.
+fn made_of(conn: &mut PgConnection, ids: &[Uuid]) -> QueryResult<Vec<Uuid>> {
+    let posters = posters::table.filter(posters::file_id.eq_any(ids)).select(posters::poster_id);
+    let variants = image_variants::table.filter(image_variants::file_id.eq_any(ids)).select(image_variants::variant_id);
+    let mut made: Vec<Uuid> = posters.load(conn)?;
+    made.extend(variants.load::<Uuid>(conn)?);
+    Ok(made)
 }
 
 /// What became of files that were to go.
@@ -157,8 +162,8 @@ fn posters_of(conn: &mut PgConnection, ids: &[Uuid]) -> QueryResult<Vec<Uuid>> {
 pub struct Deleted {
     /// Those whose rows stay, and have no owner now.
     pub stay: Vec<Uuid>,
-    /// The posters of those whose rows are gone; nothing refers to them now.
-    pub posters: Vec<Uuid>,
+    /// What was made of those whose rows are gone; nothing refers to it now.
+    pub made: Vec<Uuid>,
 }
 
 /// Deletes the rows of those of `ids` that nothing refers to; from the others their owner is taken, who let go of
@@ -179,17 +184,18 @@ pub fn delete_unreferenced(conn: &mut PgConnection, ids: &[Uuid]) -> QueryResult
         .filter(not(exists(videos::table.filter(videos::thumbnail_id.eq(files::id.nullable())))))
         .filter(not(exists(channels::table.filter(channels::picture_id.eq(files::id.nullable())))))
         .filter(not(exists(posters::table.filter(posters::poster_id.eq(files::id)))))
+        .filter(not(exists(image_variants::table.filter(image_variants::variant_id.eq(files::id)))))
         .filter(not(exists(casting_movies::table.filter(casting_movies::file_id.eq(files::id.nullable())))))
         .select(files::id);
     let free: Vec<Uuid> = free.load(conn)?;
-    let posters = posters_of(conn, &free)?;
+    let made = made_of(conn, &free)?;
     diesel::delete(files::table.filter(files::id.eq_any(free))).execute(conn)?;
     let stay: Vec<Uuid> = files::table.filter(files::id.eq_any(ids)).select(files::id).load(conn)?;
     if !stay.is_empty() {
         let owned = files::table.filter(files::id.eq_any(&stay)).filter(files::owner_id.is_not_null());
         diesel::update(owned).set(files::owner_id.eq(None::<Uuid>)).execute(conn)?;
     }
-    Ok(Deleted { stay, posters })
+    Ok(Deleted { stay, made })
 }
 
 /// Where the file is shown: who may look there may have it. (A poster goes out with its film, by the links of that.)

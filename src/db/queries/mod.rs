@@ -10,6 +10,7 @@ pub mod families;
 pub mod files;
 pub mod genres;
 pub mod identities;
+pub mod images;
 pub mod installation;
 pub mod jobs;
 pub mod ledger;

@@ -56,12 +56,12 @@ async fn thumbnail(_: Open, state: State, request: HttpRequest) -> Answer {
         ChannelsError::NoVideo => none(),
         other => other.into(),
     })?;
-    media::serve(&state, &open, CachePolicy::Public, &request)
+    media::serve(&state, &open, CachePolicy::Public, &request).await
 }
 
 async fn picture(_: Open, state: State, request: HttpRequest) -> Answer {
     match state.channels.picture(&path_text(&request, "name")?).await? {
-        ChannelPicture::Set(open) => media::serve(&state, &open, CachePolicy::PublicChanging, &request),
+        ChannelPicture::Set(open) => media::serve(&state, &open, CachePolicy::PublicChanging, &request).await,
         ChannelPicture::Generated(png) => Ok(HttpResponse::Ok()
             .insert_header((header::CONTENT_TYPE, "image/png"))
             .insert_header((header::CACHE_CONTROL, CachePolicy::PublicChanging.header()))

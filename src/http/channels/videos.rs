@@ -117,7 +117,7 @@ async fn film(_: Open, state: State, request: HttpRequest) -> Answer {
         ChannelsError::NoVideo => no_video(),
         other => other.into(),
     })?;
-    media::serve(&state, &open, CachePolicy::Public, &request)
+    media::serve(&state, &open, CachePolicy::Public, &request).await
 }
 
 async fn all(_: Open, state: State, Windowed(window): Windowed) -> Answer {

@@ -9,7 +9,10 @@ use crate::{
         channels::Window,
         listing::{DEFAULT_LIMIT, LARGEST_LIMIT, LARGEST_PAGE},
     },
-    http::{error::ApiError, query::pairs},
+    http::{
+        error::ApiError,
+        query::{once, pairs},
+    },
 };
 
 /// The window that a request asks for.
@@ -26,11 +29,7 @@ impl FromRequest for Windowed {
 
 fn window(query: &str) -> Result<Window, ApiError> {
     let mut window = Window { page: 1, limit: DEFAULT_LIMIT };
-    let pairs = pairs(query)?;
-    for (at, (name, value)) in pairs.iter().enumerate() {
-        if pairs.iter().take(at).any(|(earlier, _)| earlier == name) {
-            return Err(ApiError::field(name.as_str(), "is given twice"));
-        }
+    for (name, value) in &once(pairs(query)?)? {
         let whole = |most: u32| {
             let number = value.parse().ok().filter(|number| (1..=most).contains(number));
             number.ok_or_else(|| ApiError::field(name.as_str(), format!("must be a whole number from 1 to {most}")))

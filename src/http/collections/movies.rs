@@ -17,14 +17,15 @@ use crate::{
         State,
         access::SignedIn,
         error::{ApiError, FieldError},
-        openapi::{Parameter, Values, doc},
+        openapi::{Parameter, Unless, Values, doc},
         origin::Origin,
         query::{pairs, up_to},
         routes::Routes,
     },
 };
 
-const PARAMETERS: &[Parameter] = &[Parameter { name: "page", values: Values::UpTo(LARGEST_PAGE), default: Some("1") }];
+const PARAMETERS: &[Parameter] =
+    &[Parameter { name: "page", values: Values::UpTo(LARGEST_PAGE), unless: Unless::Is("1") }];
 
 pub(super) fn routes(routes: Routes) -> Routes {
     routes.get(

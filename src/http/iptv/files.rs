@@ -41,7 +41,8 @@ async fn create(allowed: Allowed<UploadFiles>, state: State, request: HttpReques
     let incoming = state.files.receive(owner_id).await?;
     let idle = Duration::from_millis(state.settings.http.upload_idle_timeout_ms);
     let uploaded = upload::receive(body, incoming, idle).await?;
-    let arrival = Arrival { incoming: uploaded.incoming, owner_id, original_name: uploaded.original_name };
+    let original_name = upload::clean_name(uploaded.sent_name.as_deref());
+    let arrival = Arrival { incoming: uploaded.incoming, owner_id, original_name };
     let file = state.files.accept(arrival).await?;
     let location = format!("/files/{}", file.id);
     Ok(envelope::created("File created successfully", &location, FileDto::from(&file)))

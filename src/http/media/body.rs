@@ -1,4 +1,4 @@
-//! A part of a file as a response body: one chunk a poll, so a slow reader holds no memory; and a pause
+//! A part of stored bytes as a response body: one chunk a poll, so a slow reader holds no memory; and a pause
 //! after a few, so a fast one does not hold the thread.
 
 use std::{
@@ -14,15 +14,16 @@ use std::{
 
 use actix_web::body::{BodySize, MessageBody};
 use bytes::Bytes;
+use futures_util::Stream as _;
 use tokio::task::JoinHandle;
 
-use crate::storage::{FileBytes, Read};
+use crate::storage::{FileBytes, ObjectStream, Read};
 
 /// Chunks that a body gives before whatever else waits for the thread has its turn. Fewer cost throughput; with
 /// more, hundreds of readers who take all they can get keep each other and everyone else waiting.
 const CHUNKS_A_TURN: u8 = 4;
 
-/// The bytes of `part`.
+/// The bytes of `part`, from the disk.
 pub(super) struct FileBody {
     bytes: FileBytes,
     part: Range<u64>,
@@ -90,6 +91,52 @@ impl MessageBody for FileBody {
         let polled = this.poll_chunk(cx);
         this.given = if polled.is_ready() { this.given.saturating_add(1) } else { 0 };
         polled.map(Some)
+    }
+}
+
+/// The bytes of a part, from the bucket. A part that comes short ends the connection before its length is reached:
+/// nobody takes it for the whole.
+pub(super) struct ObjectBody {
+    bytes: ObjectStream,
+    length: u64,
+    served: Arc<AtomicU64>,
+    /// Chunks since the last pause.
+    given: u8,
+}
+
+impl ObjectBody {
+    pub(super) const fn new(bytes: ObjectStream, served: Arc<AtomicU64>) -> Self {
+        Self { length: bytes.left(), bytes, served, given: 0 }
+    }
+}
+
+impl MessageBody for ObjectBody {
+    type Error = io::Error;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(self.length)
+    }
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        let this = self.get_mut();
+        if this.given >= CHUNKS_A_TURN {
+            this.given = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let polled = Pin::new(&mut this.bytes).poll_next(cx);
+        this.given = if polled.is_ready() { this.given.saturating_add(1) } else { 0 };
+        if let Poll::Ready(Some(Ok(chunk))) = &polled {
+            this.served.fetch_add(u64::try_from(chunk.len()).unwrap_or_default(), Ordering::Relaxed);
+        }
+        polled.map(|item| {
+            item.map(|chunk| {
+                chunk.map_err(|error| {
+                    tracing::warn!(?error, left = this.bytes.left(), "an answer was cut off");
+                    io::Error::other(error)
+                })
+            })
+        })
     }
 }
 

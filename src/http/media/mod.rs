@@ -1,5 +1,6 @@
 //! Answers with the bytes of a stored file: status and headers by `actix_files::NamedFile`, the body
-//! from our reader. Who may have the bytes is decided before. Never compressed, never chunked.
+//! from our readers, of the disk or of the bucket. Who may have the bytes is decided before. Never compressed, never
+//! chunked.
 //!
 //! Where `NamedFile` gets a case wrong, it is decided before or mended after: entity tags, which are
 //! the hash of the content (`conditions`); ranges that are malformed, several, beyond 64 bits or of an
@@ -12,7 +13,6 @@ mod range;
 mod tests;
 
 use std::{
-    io,
     ops::Range,
     sync::{Arc, atomic::AtomicU64},
 };
@@ -28,11 +28,14 @@ use actix_web::{
 };
 
 use self::{
-    body::{FileBody, HeadBody},
+    body::{FileBody, HeadBody, ObjectBody},
     conditions::{Tags, tags, untagged},
 };
 use super::{State, error::ApiError};
-use crate::{actors::files::OpenFile, storage::FileBytes};
+use crate::{
+    actors::files::{FilesError, OpenFile},
+    storage::StoredBytes,
+};
 
 /// Who may keep a copy. The bytes of a file never change under its id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,8 +66,8 @@ pub const SANDBOX: &str = "default-src 'none'; sandbox";
 /// The answer to a GET or HEAD for a file that the caller may have.
 ///
 /// # Errors
-/// 500: the process has no file descriptor left.
-pub fn serve(
+/// 500: the process has no file descriptor left. 503: the bucket that has the bytes is away.
+pub async fn serve(
     state: &State,
     open: &OpenFile,
     cache: CachePolicy,
@@ -78,14 +81,14 @@ pub fn serve(
         chunk_bytes: state.settings.media.chunk_bytes,
         served: state.tally.bytes_served(),
     };
-    answer.respond(request).map_err(|error| ApiError::Fault(error.into()))
+    answer.respond(request).await
 }
 
 /// What is needed to answer with a file's bytes.
 #[derive(Debug)]
 pub struct MediaAnswer<'a> {
     /// The bytes.
-    pub bytes: &'a FileBytes,
+    pub bytes: &'a StoredBytes,
     /// From the bytes, not from a name.
     pub content_type: &'a str,
     /// Lower-case hexadecimal; in quotes it is the strong `ETag`, the same on every node.
@@ -102,13 +105,14 @@ impl MediaAnswer<'_> {
     /// The answer to a GET or HEAD.
     ///
     /// # Errors
-    /// The process has no file descriptor left.
-    pub fn respond(&self, request: &HttpRequest) -> io::Result<HttpResponse<BoxBody>> {
+    /// As [`serve`].
+    pub async fn respond(&self, request: &HttpRequest) -> Result<HttpResponse<BoxBody>, ApiError> {
         let (method, headers) = (request.method(), request.headers());
         let left = untagged(request, self.sha256, self.bytes.len());
         // The name gives no header: type and disposition are not taken from it.
-        let file =
-            NamedFile::from_file(self.bytes.descriptor()?, "file")?.use_etag(false).disable_content_disposition();
+        let file = self.bytes.descriptor().and_then(|file| NamedFile::from_file(file, "file"));
+        let file = file.map_err(|error| ApiError::Fault(error.into()))?;
+        let file = file.use_etag(false).disable_content_disposition();
         let mut answer = file.into_response(&left.request);
         let status = match (tags(headers, self.sha256), answer.status()) {
             (Tags::Failed, _) | (_, StatusCode::PRECONDITION_FAILED) => StatusCode::PRECONDITION_FAILED,
@@ -118,8 +122,8 @@ impl MediaAnswer<'_> {
         *answer.status_mut() = status;
         self.complete_headers(&mut answer);
         Ok(match status {
-            StatusCode::OK => self.with_body(answer, method, 0..self.bytes.len()),
-            StatusCode::PARTIAL_CONTENT => self.with_body(answer, method, left.part),
+            StatusCode::OK => self.with_body(answer, method, 0..self.bytes.len()).await?,
+            StatusCode::PARTIAL_CONTENT => self.with_body(answer, method, left.part).await?,
             StatusCode::NOT_MODIFIED => answer.set_body(NoBody::new().boxed()),
             _ => answer.set_body(().boxed()),
         })
@@ -150,11 +154,22 @@ impl MediaAnswer<'_> {
         }
     }
 
-    fn with_body(&self, answer: HttpResponse<BoxBody>, method: &Method, part: Range<u64>) -> HttpResponse<BoxBody> {
-        if *method == Method::HEAD {
-            return answer.set_body(HeadBody(part.end.saturating_sub(part.start)).boxed());
+    async fn with_body(
+        &self,
+        answer: HttpResponse<BoxBody>,
+        method: &Method,
+        part: Range<u64>,
+    ) -> Result<HttpResponse<BoxBody>, ApiError> {
+        if *method == Method::HEAD || part.is_empty() {
+            return Ok(answer.set_body(HeadBody(part.end.saturating_sub(part.start)).boxed()));
         }
-        let body = FileBody::new(self.bytes.clone(), part, self.chunk_bytes, Arc::clone(self.served));
-        answer.set_body(body.boxed())
+        let served = Arc::clone(self.served);
+        Ok(answer.set_body(match self.bytes {
+            StoredBytes::Disk(bytes) => FileBody::new(bytes.clone(), part, self.chunk_bytes, served).boxed(),
+            StoredBytes::Bucket(bytes) => {
+                let stream = bytes.part(part).await.map_err(FilesError::Store)?;
+                ObjectBody::new(stream, served).boxed()
+            }
+        }))
     }
 }

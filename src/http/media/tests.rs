@@ -13,7 +13,7 @@ use futures_util::{StreamExt as _, stream};
 use reqwest::{Client, Method, Response, header::HeaderMap};
 
 use super::*;
-use crate::storage::{Store, tests::Folder};
+use crate::storage::{Homes, Store, Wanted, tests::Folder};
 
 const SHA: &str = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
 
@@ -24,9 +24,9 @@ struct House {
 }
 
 /// The content as a stored file, with a hole to `sparse` bytes.
-async fn stored(content: &[u8], sparse: u64) -> (Folder, FileBytes) {
+async fn stored(content: &[u8], sparse: u64) -> (Folder, StoredBytes) {
     let folder = Folder::new();
-    let store = Store::open(&folder.0).unwrap();
+    let store = Store::open(&folder.0, Homes::Disk).unwrap();
     let mut incoming = store.receive(u64::MAX).await.unwrap();
     incoming.write(content).await.unwrap();
     let received = incoming.finish().await.unwrap();
@@ -37,7 +37,7 @@ async fn stored(content: &[u8], sparse: u64) -> (Folder, FileBytes) {
     File::options().write(true).open(received.path()).unwrap().set_modified(time).unwrap();
     let id = received.id();
     received.commit().await.unwrap().keep().await.unwrap();
-    let bytes = store.read(id).await.unwrap();
+    let bytes = store.read(Wanted { id, size: sparse, modified: time }).await.unwrap();
     (folder, bytes)
 }
 
@@ -47,7 +47,7 @@ async fn serve(content: &[u8], sparse: u64) -> House {
     let counter = Arc::clone(&count);
     let server = HttpServer::new(move || {
         let (bytes, counter) = (bytes.clone(), Arc::clone(&counter));
-        let answer = move |request: HttpRequest| {
+        let answer = async move |request: HttpRequest| {
             let answer = MediaAnswer {
                 bytes: &bytes,
                 content_type: "video/mp4",
@@ -56,7 +56,7 @@ async fn serve(content: &[u8], sparse: u64) -> House {
                 chunk_bytes: 131_072,
                 served: &counter,
             };
-            std::future::ready(answer.respond(&request).unwrap())
+            answer.respond(&request).await.unwrap()
         };
         App::new().default_service(web::to(answer))
     });

@@ -42,8 +42,19 @@ pub struct Parameter {
     pub name: &'static str,
     /// What may be given.
     pub values: Values,
-    /// What it is taken for where it is not given; `None`: it must be.
-    pub default: Option<&'static str>,
+    /// What holds where it is not given.
+    pub unless: Unless,
+}
+
+/// What holds where a parameter is not given.
+#[derive(Debug, Clone, Copy)]
+pub enum Unless {
+    /// It must be.
+    Wrong,
+    /// It is taken for this.
+    Is(&'static str),
+    /// Nothing is asked.
+    Nothing,
 }
 
 /// What a parameter may be.
@@ -53,6 +64,10 @@ pub enum Values {
     Words(&'static [&'static str]),
     /// A whole number from 1 to this.
     UpTo(u32),
+    /// One of these numbers.
+    Numbers(&'static [u32]),
+    /// A UUID.
+    Id,
 }
 
 /// A schema with its name.
@@ -97,6 +112,24 @@ impl Doc {
                 "type": {"type": "string", "enum": ["image", "video", "audio", "subtitle", "other"]},
             },
         }}}));
+        self
+    }
+
+    /// The body is a form with one file, of a kind that the operation says.
+    #[must_use]
+    pub fn takes_image(mut self) -> Self {
+        self.body = Some(json!({"multipart/form-data": {"schema": {
+            "type": "object",
+            "required": ["file"],
+            "properties": {"file": {"type": "string", "contentMediaType": "application/octet-stream"}},
+        }}}));
+        self
+    }
+
+    /// Answers 204.
+    #[must_use]
+    pub const fn answers_nothing(mut self) -> Self {
+        self.status = 204;
         self
     }
 

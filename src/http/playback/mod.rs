@@ -7,7 +7,10 @@ mod play;
 mod plays;
 mod statistics;
 
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{Method, header},
+};
 
 use super::{
     State,
@@ -19,7 +22,7 @@ use super::{
     openapi::doc,
     routes::Routes,
 };
-use crate::{actors::files::Reader, domain::ids::FileId};
+use crate::{actors::files::Reader, domain::ids::FileId, storage::Looking};
 
 /// The operations of this contract.
 #[must_use]
@@ -40,5 +43,9 @@ async fn bytes(
     Id(id): Id<FileId>,
 ) -> Result<HttpResponse, ApiError> {
     let open = state.files.open(id, Reader::of(&allowed.caller)).await?;
-    media::serve(&state, &open, CachePolicy::Private, &request)
+    let how = if *request.method() == Method::HEAD { Looking::Head } else { Looking::Get };
+    if let Some(link) = state.files.link(&open, how).await? {
+        return Ok(HttpResponse::TemporaryRedirect().insert_header((header::LOCATION, link)).finish());
+    }
+    media::serve(&state, &open, CachePolicy::Private, &request).await
 }

@@ -77,7 +77,7 @@ async fn file(_: Open, state: State, request: HttpRequest) -> Answer {
         FilesError::NotFound => no_leave(),
         other => other.into(),
     })?;
-    media::serve(&state, &open, leave.cache, &request)
+    media::serve(&state, &open, leave.cache, &request).await
 }
 
 async fn poster(_: Open, state: State, request: HttpRequest) -> Answer {
@@ -86,5 +86,5 @@ async fn poster(_: Open, state: State, request: HttpRequest) -> Answer {
         PosterError::NoFilm | PosterError::Files(FilesError::NotFound) => no_leave(),
         other => other.into(),
     })?;
-    media::serve(&state, &open, leave.cache, &request)
+    media::serve(&state, &open, leave.cache, &request).await
 }

@@ -25,7 +25,7 @@ use crate::{
         body::Id,
         envelope,
         error::{ApiError, FieldError},
-        openapi::{Parameter, Values, doc},
+        openapi::{Parameter, Unless, Values, doc},
         query::{pairs, up_to},
         routes::Routes,
     },
@@ -40,9 +40,9 @@ const KINDS: [&str; 4] =
 const WINDOWS: [&str; 5] =
     [Window::Hour.name(), Window::Day.name(), Window::Week.name(), Window::Month.name(), Window::All.name()];
 const TOP: &[Parameter] = &[
-    Parameter { name: "kind", values: Values::Words(&KINDS), default: None },
-    Parameter { name: "window", values: Values::Words(&WINDOWS), default: Some("24h") },
-    Parameter { name: "limit", values: Values::UpTo(LONGEST_TOP), default: Some("10") },
+    Parameter { name: "kind", values: Values::Words(&KINDS), unless: Unless::Wrong },
+    Parameter { name: "window", values: Values::Words(&WINDOWS), unless: Unless::Is("24h") },
+    Parameter { name: "limit", values: Values::UpTo(LONGEST_TOP), unless: Unless::Is("10") },
 ];
 
 const TOP_REFUSALS: &[(u16, &str)] = &[(403, "`kind` is `files`, and the permission `upload:files` is missing")];

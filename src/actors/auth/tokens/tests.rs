@@ -82,7 +82,10 @@ fn a_token_carries_the_claims_of_the_contract() {
     for name in ["sub", "iat", "exp", "iss", "aud", "jti", "epoch", "permissions"] {
         assert!(!claims[name].is_null(), "{name}");
     }
-    assert_eq!(claims["permissions"], json!(["view:catalogue", "use:streams", "use:channels", "use:collections"]));
+    assert_eq!(
+        claims["permissions"],
+        json!(["view:catalogue", "use:streams", "use:channels", "use:collections", "use:images"])
+    );
 }
 
 #[test]

@@ -1,0 +1,38 @@
+//! Work that is done once for all who ask for it at the same time on this node.
+
+use std::{future::Future, hash::Hash, sync::Arc, time::Duration};
+
+use foldhash::fast::RandomState;
+use moka::sync::Cache as Held;
+use tokio::sync::Mutex;
+
+/// What a node knows to be asked for.
+const REMEMBERED: u64 = 10_000;
+/// What nobody asks for is forgotten after so long.
+const FORGOTTEN: Duration = Duration::from_mins(10);
+
+/// Whose turn it is, by what is worked on. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Turns<K>(Held<K, Arc<Mutex<()>>, RandomState>);
+
+impl<K: Hash + Eq + Send + Sync + 'static> Turns<K> {
+    pub(super) fn new() -> Self {
+        let held = Held::builder().max_capacity(REMEMBERED).time_to_idle(FORGOTTEN);
+        Self(held.build_with_hasher(RandomState::default()))
+    }
+
+    /// Waits until nobody else works on `key`, then does `work`: it looks first whether there is anything left to
+    /// do. Goes on where the caller goes away, because others may wait for it. `None`: it died.
+    pub(super) async fn take<T, W>(&self, key: K, work: W) -> Option<T>
+    where
+        T: Send + 'static,
+        W: Future<Output = T> + Send + 'static,
+    {
+        let turn = self.0.get_with(key, Arc::default).lock_owned().await;
+        let done = tokio::spawn(async move {
+            let _turn = turn;
+            work.await
+        });
+        done.await.ok()
+    }
+}

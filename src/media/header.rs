@@ -1,0 +1,234 @@
+//! What the header of an image says, read before anything of the image is decoded; and whether the file can hold that
+//! much at all. Reads files: call it where blocking is allowed.
+
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, Read as _},
+    path::Path,
+};
+
+use crate::domain::media::MediaType;
+
+/// Bytes of a PNG up to the colour type in its header.
+const PNG_START: usize = 26;
+
+/// Why a file is not taken for the image that its first bytes say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotAnImage {
+    /// It has no readable header, or cannot be decoded.
+    #[error("no picture can be read from it")]
+    Unreadable,
+    /// More pixels than are taken.
+    #[error("it has more than {0} pixels")]
+    TooManyPixels(u32),
+    /// The header promises more than the file can hold.
+    #[error("its header says more than there is")]
+    Lies,
+    /// It ends before its end.
+    #[error("it is cut off")]
+    CutOff,
+}
+
+/// How a picture is to be turned so that it stands upright: the value of EXIF's `Orientation`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Orientation {
+    #[default]
+    Upright,
+    Mirrored,
+    UpsideDown,
+    MirroredUpsideDown,
+    Transposed,
+    QuarterTurn,
+    Transversed,
+    ThreeQuarterTurn,
+}
+
+impl Orientation {
+    const fn of_exif(value: u32) -> Self {
+        match value {
+            2 => Self::Mirrored,
+            3 => Self::UpsideDown,
+            4 => Self::MirroredUpsideDown,
+            5 => Self::Transposed,
+            6 => Self::QuarterTurn,
+            7 => Self::Transversed,
+            8 => Self::ThreeQuarterTurn,
+            _ => Self::Upright,
+        }
+    }
+
+    /// The filters of ffmpeg that turn it.
+    pub(super) const fn filters(self) -> &'static str {
+        match self {
+            Self::Upright => "null",
+            Self::Mirrored => "hflip",
+            Self::UpsideDown => "hflip,vflip",
+            Self::MirroredUpsideDown => "vflip",
+            Self::Transposed => "transpose=cclock_flip",
+            Self::QuarterTurn => "transpose=clock",
+            Self::Transversed => "transpose=clock_flip",
+            Self::ThreeQuarterTurn => "transpose=cclock",
+        }
+    }
+}
+
+/// What a header says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    /// Pixels, as stored.
+    pub width: u32,
+    /// Pixels, as stored.
+    pub height: u32,
+    pub(super) orientation: Orientation,
+}
+
+impl Header {
+    /// Pixels in all.
+    #[must_use]
+    pub const fn pixels(&self) -> u64 {
+        // Two numbers of 32 bits.
+        self.widened().0 * self.widened().1
+    }
+
+    #[expect(clippy::as_conversions, reason = "widening, in a constant function")]
+    const fn widened(&self) -> (u64, u64) {
+        (self.width as u64, self.height as u64)
+    }
+}
+
+/// Reads the header of the image at `path`, whose first bytes show it to be of `kind`.
+///
+/// # Errors
+/// See [`NotAnImage`].
+pub(super) fn read(path: &Path, kind: MediaType, most_pixels: u32) -> Result<Header, NotAnImage> {
+    let size = imagesize::size(path).map_err(|_| NotAnImage::Unreadable)?;
+    let side = |pixels: usize| u32::try_from(pixels).ok().filter(|pixels| *pixels > 0).ok_or(NotAnImage::Unreadable);
+    let mut header = Header { width: side(size.width)?, height: side(size.height)?, orientation: Orientation::Upright };
+    if header.pixels() > u64::from(most_pixels) {
+        return Err(NotAnImage::TooManyPixels(most_pixels));
+    }
+    let open = || File::open(path).map(BufReader::new).map_err(|_| NotAnImage::Unreadable);
+    let length = path.metadata().map_err(|_| NotAnImage::Unreadable)?.len();
+    if length < fewest_bytes(open()?, kind, &header).map_err(|_| NotAnImage::Unreadable)? {
+        return Err(NotAnImage::Lies);
+    }
+    if kind == MediaType::Jpeg && !ends(open()?).map_err(|_| NotAnImage::CutOff)? {
+        return Err(NotAnImage::CutOff);
+    }
+    header.orientation = orientation(open()?);
+    Ok(header)
+}
+
+/// So many bytes at least it takes to say so many pixels. (WebP and AVIF say a surface of one colour in a few.)
+fn fewest_bytes(mut file: impl BufRead, kind: MediaType, header: &Header) -> io::Result<u64> {
+    let pixels = header.pixels();
+    Ok(match kind {
+        // Deflate makes of a byte 1032 at most.
+        MediaType::Png => {
+            let mut start = [0; PNG_START];
+            file.read_exact(&mut start)?;
+            let [.., depth, colour] = start;
+            let samples = match colour {
+                2 => 3,
+                4 => 2,
+                6 => 4,
+                _ => 1,
+            };
+            pixels.saturating_mul(u64::from(depth) * samples) / 8 / 1032
+        }
+        // A block of 8 by 8 takes a bit at least.
+        MediaType::Jpeg => pixels / 64 / 8,
+        // A code of 12 bits stands for 4096 pixels at most.
+        MediaType::Gif => pixels / 2731,
+        _ => 0,
+    })
+}
+
+/// Whether a JPEG goes on to its end (ITU-T T.81, B.1): segments are passed over by their lengths, what is coded
+/// between them up to the next marker.
+fn ends(mut bytes: impl BufRead) -> io::Result<bool> {
+    loop {
+        bytes.skip_until(0xff)?;
+        let mut code = [0xff];
+        while code == [0xff] {
+            bytes.read_exact(&mut code)?;
+        }
+        match code {
+            [0xd9] => return Ok(true),
+            // A stuffed byte, and markers that stand alone.
+            [0x00 | 0x01 | 0xd0..=0xd8] => {}
+            _ => {
+                let mut length = [0; 2];
+                bytes.read_exact(&mut length)?;
+                let length = u64::from(u16::from_be_bytes(length).saturating_sub(2));
+                if io::copy(&mut bytes.by_ref().take(length), &mut io::sink())? < length {
+                    return Ok(false);
+                }
+            }
+        }
+    }
+}
+
+/// As its EXIF data says; upright where there is none.
+fn orientation(mut file: impl BufRead + io::Seek) -> Orientation {
+    let Ok(exif) = exif::Reader::new().read_from_container(&mut file) else { return Orientation::Upright };
+    let field = exif.get_field(exif::Tag::Orientation, exif::In::PRIMARY);
+    field.and_then(|field| field.value.get_uint(0)).map_or(Orientation::Upright, Orientation::of_exif)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::samples::Folder;
+
+    fn read_bytes(bytes: &[u8], kind: MediaType) -> Result<Header, NotAnImage> {
+        let folder = Folder::new();
+        let path = folder.join("image");
+        std::fs::write(&path, bytes).unwrap();
+        read(&path, kind, 50_000_000)
+    }
+
+    fn png(width: u32, height: u32, depth: u8, colour: u8, more: usize) -> Vec<u8> {
+        let mut bytes = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR".to_vec();
+        bytes.extend(width.to_be_bytes());
+        bytes.extend(height.to_be_bytes());
+        bytes.extend([depth, colour, 0, 0, 0]);
+        bytes.resize(33 + more, 0);
+        bytes
+    }
+
+    #[test]
+    fn a_header_that_promises_more_than_the_file_can_hold_lies() {
+        let read_png = |bytes: &[u8]| read_bytes(bytes, MediaType::Png).map(|header| (header.width, header.height));
+        assert_eq!(read_png(&png(7000, 7000, 8, 6, 100)), Err(NotAnImage::Lies));
+        assert_eq!(read_png(&png(7000, 7000, 8, 6, 200_000)), Ok((7000, 7000)));
+        assert_eq!(read_png(&png(7000, 7000, 1, 0, 7000)), Ok((7000, 7000)), "one bit a pixel takes little");
+        assert_eq!(read_png(&png(16_000, 16_000, 1, 0, 750_000)), Err(NotAnImage::TooManyPixels(50_000_000)));
+        assert_eq!(read_png(&png(u32::MAX, u32::MAX, 8, 6, 0)), Err(NotAnImage::TooManyPixels(50_000_000)));
+        assert_eq!(read_png(&png(0, 10, 8, 6, 0)), Err(NotAnImage::Unreadable));
+        let gif = |width: u16, more: usize| {
+            let mut bytes = b"GIF89a".to_vec();
+            bytes.extend([width.to_le_bytes(), width.to_le_bytes()].concat());
+            bytes.resize(13 + more, 0);
+            read_bytes(&bytes, MediaType::Gif).map(|header| header.width)
+        };
+        assert_eq!((gif(7000, 0), gif(7000, 18_000)), (Err(NotAnImage::Lies), Ok(7000)));
+    }
+
+    #[test]
+    fn a_jpeg_is_whole_when_its_own_end_is_there() {
+        let segment = |code: u8, body: &[u8]| {
+            let length = u16::try_from(body.len() + 2).unwrap().to_be_bytes();
+            [&[0xff, code], &length[..], body].concat()
+        };
+        // A small picture within the first segment has an end of its own.
+        let thumbnail = segment(0xe1, b"Exif\0\0\xff\xd8\xff\xda\0\x02\xff\xd9");
+        let scan = [segment(0xda, b"\x01"), b"\x12\xff\x00\x34\xff\xd0\x56".to_vec()].concat();
+        let whole = [b"\xff\xd8", &thumbnail[..], &scan, &segment(0xc4, b"\xff\xd9"), &scan, b"\xff\xd9"].concat();
+        let is_whole = |bytes: &[u8]| ends(bytes).unwrap_or(false);
+        assert!(is_whole(&whole) && is_whole(&[&whole[..], b"and more"].concat()));
+        for length in 0..whole.len() {
+            assert!(!is_whole(&whole[..length]), "{length}");
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! A file on its way into the bucket: in one piece, or in parts that become one object when all have come.
+//!
+//! A part is read and signed on a thread for blocking work: to hash it takes some milliseconds. A place
+//! (`storage.parallel_parts`) bounds how many are in memory. An upload in parts is noted on disk before its first
+//! part goes out, so that whoever settles what a dead process left can give it up in the bucket too.
+
+use std::{
+    fs::{self, File},
+    future::Future,
+    io,
+    ops::Range,
+    os::unix::fs::FileExt as _,
+    path::{Path as FilePath, PathBuf},
+    sync::Arc,
+};
+
+use object_store::{
+    Attributes, MultipartId, ObjectStore as _, PutMultipartOptions, PutOptions, PutPayload,
+    multipart::{MultipartStore as _, PartId},
+    path::Path as Key,
+};
+use tokio::{runtime::Handle, sync::mpsc, task::JoinHandle};
+
+use super::{Bucket, BucketError};
+use crate::storage::{StoreError, blocking, remove};
+
+/// Parts an upload may have (S3).
+const MOST_PARTS: u64 = 10_000;
+/// Parts of one file that travel at the same time.
+const OF_A_FILE: usize = 2;
+
+/// What is to be sent, and where an upload in parts is noted meanwhile.
+pub(super) struct Parcel<'a> {
+    pub(super) key: Key,
+    pub(super) path: &'a FilePath,
+    pub(super) note: &'a FilePath,
+    pub(super) attributes: Attributes,
+    pub(super) under_way: UnderWay,
+}
+
+/// Held by every request that may still change the bucket, also where nobody waits for it any more: who wants to take
+/// back what was sent waits until all are gone.
+pub(in crate::storage) type UnderWay = mpsc::Sender<()>;
+
+type Sent<T> = JoinHandle<Result<T, StoreError>>;
+
+/// Sends a file whole.
+pub(super) async fn send(bucket: &Bucket, parcel: Parcel<'_>) -> Result<(), StoreError> {
+    let Parcel { key, path, note, attributes, under_way } = parcel;
+    let path = path.to_owned();
+    let opened = move || {
+        let file = File::open(path)?;
+        let size = file.metadata()?.len();
+        Ok((Arc::new(file), size))
+    };
+    let (file, size) = blocking(opened).await?;
+    let ordinary = u64::try_from(bucket.0.part_bytes).unwrap_or(u64::MAX);
+    let part = ordinary.max(size.div_ceil(MOST_PARTS));
+    if size <= part {
+        let client = bucket.0.patient.clone();
+        let options = PutOptions { attributes, ..PutOptions::default() };
+        let put = async move |payload| client.put_opts(&key, payload, options).await.map(drop);
+        return ended(carry(bucket, file, 0..size, put, under_way).await).await;
+    }
+    let mut upload = Upload::begin(bucket, key, note.to_owned(), attributes, under_way).await?;
+    let mut start = 0;
+    while start < size {
+        let end = size.min(start.saturating_add(part));
+        upload.send(Arc::clone(&file), start..end).await?;
+        start = end;
+    }
+    upload.complete().await
+}
+
+/// Gives up an upload in parts; that it is gone already is no error.
+pub(super) async fn give_up(bucket: &Bucket, key: &Key, upload: &MultipartId) -> Result<(), StoreError> {
+    match bucket.0.patient.abort_multipart(key, upload).await.map_err(StoreError::from) {
+        Err(StoreError::NotFound) => Ok(()),
+        other => other,
+    }
+}
+
+/// Reads a part and sends it by `put`, on a thread of its own as soon as a place is free.
+async fn carry<T, P, F>(bucket: &Bucket, file: Arc<File>, part: Range<u64>, put: P, under_way: UnderWay) -> Sent<T>
+where
+    T: Send + 'static,
+    P: FnOnce(PutPayload) -> F + Send + 'static,
+    F: Future<Output = object_store::Result<T>>,
+{
+    let place = Arc::clone(&bucket.0.parts).acquire_owned().await;
+    let runtime = Handle::current();
+    tokio::task::spawn_blocking(move || {
+        let (_place, _under_way) = (place.map_err(|_| BucketError::GivenUp)?, under_way);
+        let bytes = read(&file, part).map_err(BucketError::Unread)?;
+        Ok(runtime.block_on(put(bytes.into()))?)
+    })
+}
+
+fn read(file: &File, part: Range<u64>) -> io::Result<Vec<u8>> {
+    let length = usize::try_from(part.end.saturating_sub(part.start)).map_err(io::Error::other)?;
+    let mut bytes = vec![0; length];
+    file.read_exact_at(&mut bytes, part.start)?;
+    Ok(bytes)
+}
+
+async fn ended<T>(sent: Sent<T>) -> Result<T, StoreError> {
+    sent.await.map_err(|_| BucketError::GivenUp)?
+}
+
+/// An upload that is no object yet. Dropped, it is given up, here and in the bucket.
+struct Upload {
+    bucket: Bucket,
+    key: Key,
+    id: MultipartId,
+    note: PathBuf,
+    /// The oldest first.
+    travelling: Vec<Sent<PartId>>,
+    sent: usize,
+    arrived: Vec<PartId>,
+    is_whole: bool,
+    under_way: UnderWay,
+}
+
+impl Upload {
+    async fn begin(
+        bucket: &Bucket,
+        key: Key,
+        note: PathBuf,
+        attributes: Attributes,
+        under_way: UnderWay,
+    ) -> Result<Self, StoreError> {
+        let options = PutMultipartOptions { attributes, ..PutMultipartOptions::default() };
+        let id = bucket.0.patient.create_multipart_opts(&key, options).await?;
+        let upload = Self {
+            bucket: bucket.clone(),
+            key,
+            id,
+            note,
+            travelling: Vec::new(),
+            sent: 0,
+            arrived: Vec::new(),
+            is_whole: false,
+            under_way,
+        };
+        let (note, text) = (upload.note.clone(), upload.id.clone());
+        blocking(move || fs::write(note, text)).await?;
+        Ok(upload)
+    }
+
+    async fn send(&mut self, file: Arc<File>, part: Range<u64>) -> Result<(), StoreError> {
+        if self.travelling.len() >= OF_A_FILE {
+            self.await_oldest().await?;
+        }
+        let (client, key, id, number) = (self.bucket.0.patient.clone(), self.key.clone(), self.id.clone(), self.sent);
+        self.sent += 1;
+        let put = async move |payload| client.put_part(&key, &id, number, payload).await;
+        self.travelling.push(carry(&self.bucket, file, part, put, self.under_way.clone()).await);
+        Ok(())
+    }
+
+    /// The task stays where it is until it has ended, so that a wait that is given up loses nothing.
+    async fn await_oldest(&mut self) -> Result<(), StoreError> {
+        let Some(oldest) = self.travelling.first_mut() else { return Ok(()) };
+        let ended = oldest.await;
+        self.travelling.remove(0);
+        self.arrived.push(ended.map_err(|_| BucketError::GivenUp)??);
+        Ok(())
+    }
+
+    async fn complete(mut self) -> Result<(), StoreError> {
+        while !self.travelling.is_empty() {
+            self.await_oldest().await?;
+        }
+        let parts = std::mem::take(&mut self.arrived);
+        let (client, key, id) = (self.bucket.0.patient.clone(), self.key.clone(), self.id.clone());
+        let under_way = self.under_way.clone();
+        let completed = tokio::spawn(async move {
+            let _under_way = under_way;
+            Ok(client.complete_multipart(&key, &id, parts).await.map(drop)?)
+        });
+        ended(completed).await?;
+        self.is_whole = true;
+        let note = self.note.clone();
+        blocking(move || remove(&note)).await
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        if self.is_whole {
+            return;
+        }
+        let (bucket, key, id, note) = (self.bucket.clone(), self.key.clone(), self.id.clone(), self.note.clone());
+        let (travelling, under_way) = (std::mem::take(&mut self.travelling), self.under_way.clone());
+        let Ok(runtime) = Handle::try_current() else { return };
+        runtime.spawn(async move {
+            let _under_way = under_way;
+            // A part that comes after the end would stay.
+            for part in travelling {
+                drop(ended(part).await);
+            }
+            match give_up(&bucket, &key, &id).await {
+                Ok(()) => blocking(move || remove(&note)).await.unwrap_or_default(),
+                Err(error) => tracing::warn!(error = ?error, "parts of an upload stay until the next sweep"),
+            }
+        });
+    }
+}

@@ -1,0 +1,52 @@
+//! A file whose row and bytes may disagree: what becomes of its bytes when the row has said so.
+
+use std::sync::Arc;
+
+use super::{Place, StoreError, blocking, remove};
+use crate::domain::ids::FileId;
+
+/// Bytes in their final place whose row is not there yet, or is about to go. Dropped without a word, they stay in the
+/// journal: nothing is lost or kept wrongly, whatever became of the row.
+#[derive(Debug)]
+#[must_use = "say what became of the row: keep, discard or leave"]
+pub struct Journaled {
+    pub(super) place: Arc<Place>,
+    pub(super) id: FileId,
+}
+
+impl Journaled {
+    /// The file's id.
+    #[must_use]
+    pub const fn id(&self) -> FileId {
+        self.id
+    }
+
+    /// The row is there: the bytes stay.
+    ///
+    /// # Errors
+    /// The disk's; the entry then stays for the next sweep.
+    pub async fn keep(self) -> Result<(), StoreError> {
+        blocking(move || remove(&self.place.journal(self.id))).await
+    }
+
+    /// There is no row: the bytes go. Can be called again.
+    ///
+    /// # Errors
+    /// The disk's, the bucket's; the entry then stays for the next sweep.
+    pub async fn discard(&self) -> Result<(), StoreError> {
+        discard(Arc::clone(&self.place), self.id).await
+    }
+}
+
+/// Removes the bytes of `id` wherever they are, and its entry in the journal.
+pub(super) async fn discard(place: Arc<Place>, id: FileId) -> Result<(), StoreError> {
+    if let Some(bucket) = place.bucket() {
+        bucket.delete(id).await?;
+    }
+    let cleared = blocking(move || {
+        place.clear(id)?;
+        // The journal's entry goes last: until then a sweep would repeat this.
+        remove(&place.journal(id))
+    });
+    cleared.await
+}
