@@ -1,4 +1,4 @@
-//! The command line: `playhouse serve` (the default), `migrate`, `openapi`, `user`.
+//! The command line: `playhouse serve` (the default), `migrate`, `openapi`, `user`, `store`.
 //!
 //! Owns the order of start and stop: settings, stores, schema, server; then the server drains and the
 //! stores stop. One line on standard error and exit code 1 for a failure, 2 for wrong usage.
@@ -7,7 +7,10 @@ use std::{future::poll_fn, io::Write as _, net::TcpListener, process::ExitCode, 
 
 use clap::{Parser, Subcommand};
 use playhouse::{
-    command::user::{Hearers, Task, UserCommand, UserCommandError},
+    command::{
+        store::{StoreCommand, StoreCommandError},
+        user::{Hearers, Task, UserCommand, UserCommandError},
+    },
     db::migrations::{self, MigrationError},
     services::{Cancel, Needs, ServiceError, Services, Urls},
     settings::{Settings, SettingsError},
@@ -39,6 +42,9 @@ enum Command {
     /// Manage accounts, with a server running or without.
     #[command(subcommand)]
     User(UserCommand),
+    /// Manage the store of bytes, with a server running or without.
+    #[command(subcommand)]
+    Store(StoreCommand),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +65,8 @@ enum Failure {
     OpenApi(#[from] serde_json::Error),
     #[error(transparent)]
     User(#[from] UserCommandError),
+    #[error(transparent)]
+    Store(#[from] StoreCommandError),
     #[error("the start panicked")]
     Panicked(#[from] tokio::task::JoinError),
 }
@@ -74,6 +82,7 @@ fn main() -> ExitCode {
         Command::Migrate => actix_web::rt::System::new().block_on(migrate()),
         Command::Openapi => openapi(),
         Command::User(command) => user(command),
+        Command::Store(command) => actix_web::rt::System::new().block_on(store(command)),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -139,6 +148,18 @@ fn user(command: UserCommand) -> Result<(), Failure> {
 
 /// A signal ends the command as it stands: stores it has started end with it.
 async fn carry_out(task: Task) -> Result<(), Failure> {
+    let (settings, services) = reach().await?;
+    let hearers = if services.has_postgres() { Hearers::None } else { Hearers::Expected };
+    let outcome = match startup::operator(&settings) {
+        Ok(operator) => task.carry_out(&operator, hearers).await.map_err(Failure::from),
+        Err(error) => Err(error.into()),
+    };
+    tokio::task::spawn_blocking(move || services.stop()).await?;
+    outcome
+}
+
+/// The stores of a running server, else stores that are started for the command; and the settings that name them.
+async fn reach() -> Result<(Settings, Services), Failure> {
     let mut settings = Settings::load()?;
     let (services, urls) = {
         let settings = settings.clone();
@@ -151,9 +172,19 @@ async fn carry_out(task: Task) -> Result<(), Failure> {
     };
     settings.database.url = urls.database;
     settings.redis.url = urls.redis;
-    let hearers = if services.has_postgres() { Hearers::None } else { Hearers::Expected };
-    let outcome = match startup::operator(&settings) {
-        Ok(operator) => task.carry_out(&operator, hearers).await.map_err(Failure::from),
+    Ok((settings, services))
+}
+
+/// As [`carry_out`], with a log: it may take long.
+async fn store(command: StoreCommand) -> Result<(), Failure> {
+    let mut stops = Stops::listen()?;
+    telemetry::start(&Settings::load()?.log)?;
+    let (settings, services) = reach().await?;
+    let outcome = match startup::mover(&settings) {
+        Ok(mover) => tokio::select! {
+            done = command.carry_out(&mover) => done.map_err(Failure::from),
+            () = stops.next() => Err(Failure::Store(StoreCommandError::GivenUp)),
+        },
         Err(error) => Err(error.into()),
     };
     tokio::task::spawn_blocking(move || services.stop()).await?;

@@ -26,7 +26,7 @@ use crate::{
         catalog::Catalog,
         channels::{ChannelParts, Channels},
         collections::Collections,
-        files::{Examiners, FileStores, Files, FilesError, RemoveFiles},
+        files::{Examiners, FileStores, Files, FilesError, Mover, RemoveFiles},
         images::{ImageParts, Images},
         operation::Operation,
         playback::{Ledger, PlayLimit, Playback, PlaybackParts},
@@ -94,6 +94,9 @@ pub enum StartError {
     /// Where the bucket is.
     #[error(transparent)]
     Bucket(#[from] BucketSettingsError),
+    /// There is only one store.
+    #[error("wrong setting storage.bucket: must name the bucket to move to or from")]
+    NoBucket,
     /// What dead processes left in the store.
     #[error("cannot settle the media folder: {0}")]
     Sweep(#[from] FilesError),
@@ -302,6 +305,22 @@ pub fn operator(settings: &Settings) -> Result<Operator, StartError> {
     let cache = Cache::start(&settings.redis, &settings.cache)?;
     let parts = OperatorParts { settings: &auth, db: Db::start(&database), cache, clock: Clock::System };
     Ok(Operator::start(parts)?)
+}
+
+/// What moves bytes from one store to the other, without a server. `settings` name the database, whose schema is the
+/// one this binary needs. Needs a running actix system.
+///
+/// # Errors
+/// [`StartError::NoBucket`], [`StartError::Bucket`], [`StartError::Media`].
+pub fn mover(settings: &Settings) -> Result<Mover, StartError> {
+    let homes = homes(&settings.storage)?;
+    if matches!(homes, Homes::Disk) {
+        return Err(StartError::NoBucket);
+    }
+    let database = DatabaseSettings { pool_size: 1, ..settings.database.clone() };
+    let store = Store::open(&settings.media_dir, homes)
+        .map_err(|cause| StartError::Media { folder: settings.media_dir.clone(), cause })?;
+    Ok(Mover::new(Db::start(&database), store))
 }
 
 /// Who does which job.

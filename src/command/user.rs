@@ -1,15 +1,14 @@
 //! `playhouse user`: accounts from the command line.
 
-use std::{
-    error::Error,
-    fmt::Write as _,
-    io::{self, Write as _},
-};
+use std::io::{self, Write as _};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::{Args, Subcommand};
 
-use super::password::{PasswordError, read_new};
+use super::{
+    password::{PasswordError, read_new},
+    with_causes,
+};
 use crate::{
     actors::auth::{Account, Operator, OperatorError},
     cache::Told,
@@ -275,15 +274,4 @@ fn print(text: &str) -> Result<(), UserCommandError> {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }
-}
-
-fn with_causes(error: &OperatorError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        // Writing to a String does not fail.
-        write!(text, ": {error}").unwrap_or_default();
-        cause = error.source();
-    }
-    text
 }

@@ -367,7 +367,7 @@ mod tests {
     async fn a_missing_program_is_no_fault_of_the_file() {
         let (mut settings, tools) = tools();
         settings.ffmpeg = "no-such-program".into();
-        let error = Framer::new(&settings, tools).thumbnail(Path::new("/"), MediaType::Mp4, &lasting(2.0)).await;
+        let error = Framer::new(&settings, tools, 1).thumbnail(Path::new("/"), MediaType::Mp4, &lasting(2.0)).await;
         assert!(matches!(error, Err(FrameError::Unavailable(program)) if program == "no-such-program"));
     }
 }

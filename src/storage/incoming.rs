@@ -217,14 +217,19 @@ impl Incoming {
             Ok(writer.hash.finalize())
         })
         .await?;
-        let sha256 = digest.iter().fold(String::with_capacity(64), |mut text, byte| {
-            for digit in [byte >> 4, byte & 15] {
-                text.extend(char::from_digit(u32::from(digit), 16));
-            }
-            text
-        });
+        let sha256 = hexadecimal(&digest);
         Ok(Received { temporary: self.temporary, size: self.size, head: self.head, sha256 })
     }
+}
+
+/// A digest in lower-case hexadecimal.
+pub(super) fn hexadecimal(digest: &[u8]) -> String {
+    digest.iter().fold(String::with_capacity(64), |mut text, byte| {
+        for digit in [byte >> 4, byte & 15] {
+            text.extend(char::from_digit(u32::from(digit), 16));
+        }
+        text
+    })
 }
 
 /// Bytes that came whole, and are safe on disk. Dropped before [`Received::commit`], they go.

@@ -21,6 +21,7 @@
 mod bucket;
 mod incoming;
 mod journaled;
+mod moving;
 mod object;
 mod place;
 mod reader;
@@ -41,6 +42,7 @@ pub use self::{
     bucket::{About, Bucket, BucketError, BucketSettingsError, Looking, ObjectFacts},
     incoming::{Incoming, Received},
     journaled::Journaled,
+    moving::{Brought, Care, Movable},
     object::{ObjectBytes, ObjectStream},
     reader::{FileBytes, Read},
     sweep::{SweepError, Swept},

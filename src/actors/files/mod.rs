@@ -6,6 +6,7 @@
 
 mod error;
 mod intake;
+mod moving;
 mod removal;
 mod settle;
 
@@ -32,6 +33,7 @@ use crate::{
 pub use self::{
     error::{FilesError, ReferredBy},
     intake::{Arrival, Examined, Made, NotKept, Stop},
+    moving::{Moved, Mover, Progress, Source},
     removal::{RemoveFiles, remove_later},
 };
 pub use crate::db::queries::files::{LISTING, Shown};

@@ -114,6 +114,32 @@ pub fn find(conn: &mut PgConnection, id: Uuid) -> QueryResult<FileRow> {
     files::table.find(id).select(FileRow::as_select()).first(conn)
 }
 
+/// How many files there are, and their bytes in all.
+///
+/// # Errors
+/// The database's.
+pub fn extent(conn: &mut PgConnection) -> QueryResult<(u64, u64)> {
+    use diesel::{
+        dsl::{count_star, sql},
+        sql_types::BigInt,
+    };
+    let sum = sql::<BigInt>("coalesce(sum(size), 0)::bigint");
+    let (files, bytes): (i64, i64) = files::table.select((count_star(), sum)).first(conn)?;
+    Ok((u64::try_from(files).unwrap_or_default(), u64::try_from(bytes).unwrap_or_default()))
+}
+
+/// The next `limit` files behind `after`, by their ids.
+///
+/// # Errors
+/// The database's.
+pub fn after(conn: &mut PgConnection, after: Option<Uuid>, limit: u32) -> QueryResult<Vec<FileRow>> {
+    let mut rows = files::table.order(files::id).limit(limit.into()).select(FileRow::as_select()).into_boxed();
+    if let Some(after) = after {
+        rows = rows.filter(files::id.gt(after));
+    }
+    rows.load(conn)
+}
+
 /// Deletes the row, within a transaction, and gives the files that were made of it (a poster, smaller copies): nothing
 /// refers to them now.
 /// A row that is referred to stays: one of the constraints

@@ -47,16 +47,19 @@ async fn serve(content: &[u8], sparse: u64) -> House {
     let counter = Arc::clone(&count);
     let server = HttpServer::new(move || {
         let (bytes, counter) = (bytes.clone(), Arc::clone(&counter));
-        let answer = async move |request: HttpRequest| {
-            let answer = MediaAnswer {
-                bytes: &bytes,
-                content_type: "video/mp4",
-                sha256: SHA,
-                cache: CachePolicy::Private,
-                chunk_bytes: 131_072,
-                served: &counter,
-            };
-            answer.respond(&request).await.unwrap()
+        let answer = move |request: HttpRequest| {
+            let (bytes, counter) = (bytes.clone(), Arc::clone(&counter));
+            async move {
+                let answer = MediaAnswer {
+                    bytes: &bytes,
+                    content_type: "video/mp4",
+                    sha256: SHA,
+                    cache: CachePolicy::Private,
+                    chunk_bytes: 131_072,
+                    served: &counter,
+                };
+                answer.respond(&request).await.unwrap()
+            }
         };
         App::new().default_service(web::to(answer))
     });
@@ -113,6 +116,7 @@ async fn ranges_hold_exactly_the_bytes_of_the_file() {
 async fn a_body_gives_others_the_thread_after_four_chunks() {
     let content = pattern(2 * 1024 * 1024);
     let (_folder, bytes) = stored(&content, 0).await;
+    let StoredBytes::Disk(bytes) = bytes else { panic!("it lies on disk") };
     let mut body = pin!(FileBody::new(bytes, 0..2 * 1024 * 1024, 65_536, Arc::default()));
     let (mut given, mut in_a_row, mut longest) = (Vec::new(), 0, 0);
     let next = |cx: &mut Context<'_>| {

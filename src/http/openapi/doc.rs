@@ -43,16 +43,16 @@ pub struct Parameter {
     /// What may be given.
     pub values: Values,
     /// What holds where it is not given.
-    pub unless: Unless,
+    pub unless: Unless<'static>,
 }
 
 /// What holds where a parameter is not given.
-#[derive(Debug, Clone, Copy)]
-pub enum Unless {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unless<'a> {
     /// It must be.
     Wrong,
     /// It is taken for this.
-    Is(&'static str),
+    Is(&'a str),
     /// Nothing is asked.
     Nothing,
 }

@@ -271,9 +271,11 @@ mod tests {
     fn what_is_not_asked_for_is_taken_as_described() {
         let expected = Top { kind: TitleKind::Videos, window: Window::Day, limit: DEFAULT_LIMIT };
         assert_eq!(read("kind=videos"), Ok(expected));
-        let described: Vec<_> = TOP.iter().map(|parameter| (parameter.name, parameter.default)).collect();
+        let described: Vec<_> = TOP.iter().map(|parameter| (parameter.name, parameter.unless)).collect();
         let (window, limit) = (Window::Day.name(), DEFAULT_LIMIT.to_string());
-        assert_eq!(described, [("kind", None), ("window", Some(window)), ("limit", Some(&*limit))]);
+        let expected_defaults =
+            [("kind", Unless::Wrong), ("window", Unless::Is(window)), ("limit", Unless::Is(&limit))];
+        assert_eq!(described, expected_defaults);
         let all = Top { kind: TitleKind::Files, window: Window::All, limit: 100 };
         assert_eq!(read("limit=100&window=all&kind=files"), Ok(all));
     }

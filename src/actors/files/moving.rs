@@ -1,0 +1,158 @@
+//! Bringing all files from one store to the other, while servers go on. Run again, it goes on where it was: what is
+//! there already is passed over.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use futures_util::{StreamExt as _, stream};
+
+use super::{FilesError, intake::about};
+use crate::{
+    db::{Db, DbError, queries::files},
+    domain::{ids::FileId, media::StoredFile},
+    settings::StorageKind,
+    storage::{Brought, Care, Movable, Store},
+};
+
+/// Files whose rows are read at once.
+const PAGE: u32 = 200;
+/// Files that travel at the same time.
+const TOGETHER: usize = 4;
+
+/// What becomes of the bytes where they were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// They stay.
+    Keep,
+    /// They go, once the copy was read and is right.
+    Remove,
+}
+
+/// How far it is. Shared with who shows it.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Files there are.
+    pub files: AtomicU64,
+    /// Bytes there are.
+    pub bytes: AtomicU64,
+    /// Files that were seen to.
+    pub seen: AtomicU64,
+    /// Bytes of files that were seen to.
+    pub seen_bytes: AtomicU64,
+}
+
+/// What came of it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// Files that were copied.
+    pub copied: u64,
+    /// Files that were there.
+    pub present: u64,
+    /// Files that were removed by servers meanwhile.
+    pub gone: u64,
+    /// Files whose bytes are nowhere.
+    pub lost: Vec<FileId>,
+    /// Files whose bytes do not have their hash: they were left as they are.
+    pub damaged: Vec<FileId>,
+}
+
+/// The hand that moves. It needs no server, and disturbs none.
+pub struct Mover {
+    db: Db,
+    store: Store,
+}
+
+impl Mover {
+    /// Over these.
+    #[must_use]
+    pub const fn new(db: Db, store: Store) -> Self {
+        Self { db, store }
+    }
+
+    /// Brings all files to `to`.
+    ///
+    /// # Errors
+    /// The database's, the store's; what was brought is there, so it is worth running again.
+    pub async fn run(&self, to: StorageKind, source: Source, progress: &Arc<Progress>) -> Result<Moved, FilesError> {
+        let extent = self.db.run(|conn| files::extent(conn).map_err(DbError::from)).await?;
+        progress.files.store(extent.0, Ordering::Relaxed);
+        progress.bytes.store(extent.1, Ordering::Relaxed);
+        let (mut moved, mut after) = (Moved::default(), None);
+        loop {
+            let rows = self.db.run(move |conn| files::after(conn, after, PAGE).map_err(DbError::from)).await?;
+            let Some(last) = rows.last() else { break };
+            after = Some(last.id);
+            self.move_page(rows.into_iter().map(StoredFile::from).collect(), to, source, progress, &mut moved).await?;
+        }
+        Ok(moved)
+    }
+
+    async fn move_page(
+        &self,
+        page: Vec<StoredFile>,
+        to: StorageKind,
+        source: Source,
+        progress: &Arc<Progress>,
+        moved: &mut Moved,
+    ) -> Result<(), FilesError> {
+        let care = match source {
+            Source::Keep => Care::Glance,
+            Source::Remove => Care::Read,
+        };
+        let mut brought = stream::iter(page)
+            .map(async |file| {
+                let counted = Arc::new(AtomicU64::new(0));
+                let movable = Movable { id: file.id, size: file.size, about: about(&file) };
+                let came = self.store.bring(to, &movable, care, &counted).await;
+                progress.seen.fetch_add(1, Ordering::Relaxed);
+                progress.seen_bytes.fetch_add(file.size, Ordering::Relaxed);
+                (file.id, came)
+            })
+            .buffer_unordered(TOGETHER);
+        let (mut came, mut failed) = (Vec::new(), None);
+        while let Some((id, result)) = brought.next().await {
+            match result {
+                Ok(brought) => came.push((id, brought)),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        drop(brought);
+        self.settle(came, to, source, moved).await?;
+        failed.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// What servers removed meanwhile goes again; of the rest the source goes, where it is to go.
+    async fn settle(
+        &self,
+        came: Vec<(FileId, Brought)>,
+        to: StorageKind,
+        source: Source,
+        moved: &mut Moved,
+    ) -> Result<(), FilesError> {
+        let ids: Vec<_> = came.iter().map(|(id, _)| id.uuid()).collect();
+        let rows = self.db.run(move |conn| files::which_exist(conn, &ids).map_err(DbError::from)).await?;
+        for (id, brought) in came {
+            if !rows.contains(&id.uuid()) {
+                moved.gone += 1;
+                self.store.take_from(to, id).await?;
+                continue;
+            }
+            match brought {
+                Brought::Copied => moved.copied += 1,
+                Brought::Present => moved.present += 1,
+                Brought::Lost => moved.lost.push(id),
+                Brought::Damaged => moved.damaged.push(id),
+            }
+            if source == Source::Remove && matches!(brought, Brought::Copied | Brought::Present) {
+                let from = match to {
+                    StorageKind::S3 => StorageKind::Local,
+                    StorageKind::Local => StorageKind::S3,
+                };
+                self.store.take_from(from, id).await?;
+            }
+        }
+        Ok(())
+    }
+}

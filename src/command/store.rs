@@ -1,0 +1,134 @@
+//! `playhouse store`: where bytes live, from the command line.
+
+use std::{
+    io::{self, Write as _},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use clap::{Args, Subcommand, ValueEnum};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::with_causes;
+use crate::{
+    actors::files::{FilesError, Moved, Mover, Progress, Source},
+    settings::StorageKind,
+};
+
+/// How often the bar is drawn.
+const TICK: Duration = Duration::from_millis(200);
+/// How often a line says how far it is, where nobody looks at a bar.
+const LINE: Duration = Duration::from_secs(5);
+const BAR: &str = "{bar:32} {bytes} of {total_bytes}, {msg}, {binary_bytes_per_sec}, {eta} left";
+
+/// Manage the store of bytes, with a server running or without.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum StoreCommand {
+    /// Copy all bytes to the other store, while servers go on. Each file is read again where it came to, and its hash
+    /// compared. What is there already is passed over, so a run that was broken off can be repeated.
+    Move(Move),
+}
+
+/// Where to, and what becomes of the bytes where they were.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Move {
+    /// The store to copy to.
+    #[arg(long)]
+    to: Place,
+    /// Remove each file where it was, once its copy was read and is right. Servers that do not know the other store
+    /// have lost it then.
+    #[arg(long)]
+    remove: bool,
+}
+
+/// A store, as it is called in the settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Place {
+    /// The media folder.
+    Local,
+    /// The bucket.
+    S3,
+}
+
+/// Why a command failed; its text is one line.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreCommandError {
+    /// A store, or the database.
+    #[error("{}; what was copied is there: run it again", with_causes(.0))]
+    Files(#[from] FilesError),
+    /// Files that are not what they should be.
+    #[error("{lost} files are in neither store, and {damaged} do not have their hash: their ids are above")]
+    Incomplete {
+        /// Whose bytes are nowhere.
+        lost: usize,
+        /// Whose bytes are others.
+        damaged: usize,
+    },
+    /// A signal came.
+    #[error("given up; what was copied is there: run it again")]
+    GivenUp,
+    /// Standard output.
+    #[error("cannot write: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl StoreCommand {
+    /// Does it, shows how far it is, and prints what came of it.
+    ///
+    /// # Errors
+    /// See [`StoreCommandError`].
+    pub async fn carry_out(self, mover: &Mover) -> Result<(), StoreCommandError> {
+        let Self::Move(Move { to, remove }) = self;
+        let to = match to {
+            Place::Local => StorageKind::Local,
+            Place::S3 => StorageKind::S3,
+        };
+        let source = if remove { Source::Remove } else { Source::Keep };
+        let progress = Arc::new(Progress::default());
+        let moved = tokio::select! {
+            moved = mover.run(to, source, &progress) => moved?,
+            never = show(&progress) => match never {},
+        };
+        tell(&moved)
+    }
+}
+
+/// Draws a bar where somebody looks, else writes a line now and then. Never ends.
+async fn show(progress: &Progress) -> std::convert::Infallible {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    bar.set_style(ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let mut next_line = LINE;
+    let mut passed = Duration::ZERO;
+    loop {
+        let of = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        let files = format!("{} of {} files", of(&progress.seen), of(&progress.files));
+        bar.set_length(of(&progress.bytes));
+        bar.set_position(of(&progress.seen_bytes));
+        if bar.is_hidden() && passed >= next_line {
+            tracing::info!(bytes = of(&progress.seen_bytes), of = of(&progress.bytes), "{files}");
+            next_line += LINE;
+        }
+        bar.set_message(files);
+        tokio::time::sleep(TICK).await;
+        passed += TICK;
+    }
+}
+
+fn tell(moved: &Moved) -> Result<(), StoreCommandError> {
+    let Moved { copied, present, gone, lost, damaged } = moved;
+    let mut out = io::stdout().lock();
+    for (ids, what) in [(lost, "is in neither store"), (damaged, "does not have its hash")] {
+        for id in ids {
+            writeln!(out, "{id} {what}")?;
+        }
+    }
+    writeln!(out, "copied {copied} files, {present} were there, {gone} were removed meanwhile")?;
+    out.flush()?;
+    if lost.is_empty() && damaged.is_empty() {
+        return Ok(());
+    }
+    Err(StoreCommandError::Incomplete { lost: lost.len(), damaged: damaged.len() })
+}
