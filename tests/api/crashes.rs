@@ -16,10 +16,10 @@ use reqwest::{
 };
 
 use crate::support::{
-    app::{App, Plan},
+    app::App,
+    home::{Home, on_both_stores},
     load::my_turn,
     media::{VTT, mp4, padded},
-    media_folder::agreed,
     people::Person,
     stores::TestDb,
 };
@@ -104,11 +104,14 @@ async fn crash(mut app: App, owner: &Person, told: &Arc<Mutex<Told>>, pause: Dur
     }
 }
 
-#[actix_web::test]
-async fn a_server_killed_during_uploads_leaves_no_bytes_without_row_and_no_row_without_bytes() {
+on_both_stores! {
+    a_server_killed_during_uploads_leaves_no_bytes_without_row_and_no_row_without_bytes,
+}
+
+async fn a_server_killed_during_uploads_leaves_no_bytes_without_row_and_no_row_without_bytes(home: Home) {
     let _turn = my_turn().await;
     let db = TestDb::create();
-    let plan = Plan::over(&db);
+    let plan = home.plan(&db);
     let mut conn = db.connect();
     let mut app = plan.start();
     let owner = app.register().await;
@@ -119,7 +122,7 @@ async fn a_server_killed_during_uploads_leaves_no_bytes_without_row_and_no_row_w
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         crash(app, &owner, &told, Duration::from_millis(20 + (seed >> 33) % 400)).await;
         app = plan.start();
-        let rows = agreed(app.media_dir(), &mut conn);
+        let rows = home.agreed(app.media_dir(), &mut conn);
         let told = told.lock().expect("the list");
         let lost: Vec<_> = told.stored.iter().filter(|id| !rows.contains_key(*id)).collect();
         assert!(lost.is_empty(), "lost in round {round}: {lost:?}");

@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use diesel::PgConnection;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{
     app::{Answer, App, eventually},
+    home::{Home, on_both_stores},
     load::descriptors,
     media::{VTT, ffmpeg, mp4, png, sha256},
-    media_folder::{agreed, look},
     people::{PASSWORD, Person},
     stores::TestDb,
 };
@@ -72,10 +71,15 @@ fn pictures_and_words() -> Vec<Case> {
     ]
 }
 
-#[actix_web::test]
-async fn what_a_file_is_its_bytes_say() {
+on_both_stores! {
+    what_a_file_is_its_bytes_say,
+    a_viewer_sees_what_the_catalogue_refers_to_and_an_editor_all,
+    a_file_that_something_refers_to_stays,
+}
+
+async fn what_a_file_is_its_bytes_say(home: Home) {
     let db = TestDb::create();
-    let app = App::start(&db);
+    let app = home.plan(&db).start();
     let owner = app.register().await;
     for case in films().into_iter().chain(sounds()).chain(pictures_and_words()) {
         // The name has no say.
@@ -94,7 +98,7 @@ async fn what_a_file_is_its_bytes_say() {
         assert_eq!(bytes.header("content-type"), case.is[1]);
         assert!(bytes.bytes == case.bytes, "{}: other bytes", case.ending);
     }
-    assert_eq!(agreed(app.media_dir(), &mut db.connect()).len(), 17);
+    assert_eq!(home.agreed(app.media_dir(), &mut db.connect()).len(), 17);
 }
 
 fn tells_of_bytes(file: &Value, case: &Case) {
@@ -116,10 +120,9 @@ async fn sees(app: &App, person: &Person, id: &str) -> (u16, u16) {
     (facts, app.get(&format!("/media/{id}"), person).await.status)
 }
 
-#[actix_web::test]
-async fn a_viewer_sees_what_the_catalogue_refers_to_and_an_editor_all() {
+async fn a_viewer_sees_what_the_catalogue_refers_to_and_an_editor_all(home: Home) {
     let db = TestDb::create();
-    let app = App::start(&db);
+    let app = home.plan(&db).start();
     let people = app.people().await;
     let catalogue = app.catalogue(&people.editor).await;
     let picture = app.upload(&people.owner, "a.png", png().to_vec()).await.id();
@@ -134,7 +137,7 @@ async fn a_viewer_sees_what_the_catalogue_refers_to_and_an_editor_all() {
     assert_eq!(app.upload(&people.viewer, "a.png", png().to_vec()).await.status, 403);
     let open = Answer::of(app.request(Method::GET, &format!("/media/{picture}"), None)).await;
     assert_eq!(open.status, 401);
-    agreed(app.media_dir(), &mut db.connect());
+    home.agreed(app.media_dir(), &mut db.connect());
 }
 
 #[actix_web::test]
@@ -202,10 +205,9 @@ async fn lists_are_filtered_sorted_and_cut_to_what_one_may_see() {
     assert_eq!(app.get("/files", &people.viewer).await.json()["pagination"]["total"], 1);
 }
 
-#[actix_web::test]
-async fn a_file_that_something_refers_to_stays() {
+async fn a_file_that_something_refers_to_stays(home: Home) {
     let db = TestDb::create();
-    let app = App::start(&db);
+    let app = home.plan(&db).start();
     let editor = app.people().await.editor;
     let catalogue = app.catalogue(&editor).await;
     let (series, episode) = (format!("/series/{}", catalogue.series), format!("/episodes/{}", catalogue.episode));
@@ -223,22 +225,17 @@ async fn a_file_that_something_refers_to_stays() {
         assert_eq!(refused.status, 400);
         let message = refused.json()["message"].as_str().expect("a message").to_owned();
         assert!(message.contains(by), "{message}");
-        assert_eq!(stays(&app, &mut conn, &file), 1, "{by}");
+        let rows = home.agreed(app.media_dir(), &mut conn);
+        assert_eq!(rows.keys().collect::<Vec<_>>(), [&file], "{by}");
         assert_eq!(app.get(&format!("/media/{file}"), &editor).await.bytes, bytes);
         app.patch(path, &editor, json!({field: null})).await.data(200);
         let gone = app.delete(&format!("/files/{file}"), &editor).await;
         let expected = json!({"status": 200, "response": "OK", "message": "File deleted successfully"});
         assert_eq!(gone.json(), expected);
-        assert_eq!(agreed(app.media_dir(), &mut conn).len(), 0, "{by}: row and bytes go");
+        assert_eq!(home.agreed(app.media_dir(), &mut conn).len(), 0, "{by}: row and bytes go");
         assert_eq!(sees(&app, &editor, &file).await, (404, 404));
         assert_eq!(app.delete(&format!("/files/{file}"), &editor).await.status, 404);
     }
-}
-
-fn stays(app: &App, conn: &mut PgConnection, id: &str) -> usize {
-    let rows = agreed(app.media_dir(), conn);
-    assert!(rows.contains_key(id), "{rows:?}");
-    look(app.media_dir()).stored.len()
 }
 
 #[actix_web::test]

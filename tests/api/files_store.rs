@@ -10,12 +10,19 @@ use playhouse::{
     domain::{ids::UserId, media::StoredFile},
     media::{frame::Framer, probe::Prober, tool::Tools},
     settings::Settings,
-    storage::{Homes, Store, StoreError, Swept},
+    storage::{Bucket, Homes, Store, StoreError, Swept},
 };
 
-use crate::support::{app::eventually, media::VTT, media::temporary, media_folder::look, stores::TestDb};
+use crate::support::{
+    app::eventually,
+    home::{Home, on_both_stores},
+    media::{VTT, temporary},
+    media_folder::rows,
+    stores::TestDb,
+};
 
 struct House {
+    home: Home,
     files: Files,
     owner: UserId,
     folder: std::path::PathBuf,
@@ -28,13 +35,17 @@ impl Drop for House {
     }
 }
 
-fn house(quota: u64) -> House {
+fn house(home: Home, quota: u64) -> House {
     let db = TestDb::create();
+    let url = db.url();
+    let quota = quota.to_string();
     let variables = [
-        ("DATABASE_URL".to_owned(), secrecy::ExposeSecret::expose_secret(&db.url()).to_owned()),
-        ("PLAYHOUSE_MEDIA__ACCOUNT_QUOTA_BYTES".to_owned(), quota.to_string()),
+        ("DATABASE_URL", secrecy::ExposeSecret::expose_secret(&url)),
+        ("PLAYHOUSE_MEDIA__ACCOUNT_QUOTA_BYTES", &quota),
     ];
-    let mut settings = Settings::from_variables(variables.into_iter().collect()).expect("settings");
+    let variables = home.variables().into_iter().chain(variables);
+    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let mut settings = Settings::from_variables(variables).expect("settings");
     db.apply_to(&mut settings);
     let owner = UserId::new();
     let folder = temporary("store");
@@ -43,16 +54,18 @@ fn house(quota: u64) -> House {
         prober: Prober::new(&settings.media, tools.clone()),
         framer: Framer::new(&settings.media, tools, settings.images.max_pixels),
     };
+    let bucket = Bucket::new(&settings.storage).expect("an address");
+    let homes = bucket.map_or(Homes::Disk, |bucket| Homes::DiskAndBucket { bucket, new: settings.storage.kind });
     let files = Files::new(
         FileStores {
             db: Db::start(&settings.database),
             cache: Cache::start(&settings.redis, &settings.cache).expect("a cache"),
-            store: Store::open(&folder, Homes::Disk).expect("a store"),
+            store: Store::open(&folder, homes).expect("a store"),
         },
         examiners,
         &settings.media,
     );
-    let house = House { files, owner, folder, db };
+    let house = House { home, files, owner, folder, db };
     let row = format!(
         "INSERT INTO users (id, email, password_hash, roles) VALUES ('{owner}', '{owner}@example.org', '', '{{}}')"
     );
@@ -74,7 +87,7 @@ impl House {
 
     /// Stored files and temporary ones.
     fn holds(&self) -> (usize, usize) {
-        let found = look(&self.folder);
+        let found = self.home.look(&self.folder);
         (found.stored.len(), found.temporary.len())
     }
 
@@ -84,9 +97,15 @@ impl House {
     }
 }
 
-#[actix_web::test]
-async fn a_stored_file_is_read_by_right_and_removed() {
-    let house = house(0);
+on_both_stores! {
+    a_stored_file_is_read_by_right_and_removed,
+    what_the_store_refuses_leaves_neither_bytes_nor_row,
+    racing_arrivals_stay_within_the_quota,
+    an_answer_that_comes_too_late_is_settled_by_the_row,
+}
+
+async fn a_stored_file_is_read_by_right_and_removed(home: Home) {
+    let house = house(home, 0);
     let file = house.upload(VTT).await.expect("a file");
     assert_eq!((file.size, file.mime_type.as_str()), (38, "text/vtt; charset=utf-8"));
     house.settles_at(1).await;
@@ -115,9 +134,8 @@ async fn a_stored_file_is_read_by_right_and_removed() {
     assert!(matches!(house.files.remove(file.id).await, Err(FilesError::NotFound)));
 }
 
-#[actix_web::test]
-async fn what_the_store_refuses_leaves_neither_bytes_nor_row() {
-    let house = house(60);
+async fn what_the_store_refuses_leaves_neither_bytes_nor_row(home: Home) {
+    let house = house(home, 60);
     assert!(house.upload(VTT).await.is_ok());
     assert!(matches!(house.upload(VTT).await, Err(FilesError::Store(StoreError::TooLarge(22)))));
     assert!(matches!(house.upload(b"#EXTM3U\n").await, Err(FilesError::Unsupported(_))));
@@ -126,17 +144,15 @@ async fn what_the_store_refuses_leaves_neither_bytes_nor_row() {
     house.settles_at(1).await;
 }
 
-#[actix_web::test]
-async fn racing_arrivals_stay_within_the_quota() {
-    let house = house(100);
+async fn racing_arrivals_stay_within_the_quota(home: Home) {
+    let house = house(home, 100);
     let all = futures_util::future::join_all((0..8).map(|_| house.upload(VTT))).await;
     assert_eq!(all.iter().filter(|result| result.is_ok()).count(), 2);
     house.settles_at(2).await;
 }
 
-#[actix_web::test]
-async fn an_answer_that_comes_too_late_is_settled_by_the_row() {
-    let house = house(0);
+async fn an_answer_that_comes_too_late_is_settled_by_the_row(home: Home) {
+    let house = house(home, 0);
     let kept = house.upload(VTT).await.expect("a file");
     house.settles_at(1).await;
     let mut conn = house.db.connect();
@@ -162,7 +178,6 @@ async fn an_answer_that_comes_too_late_is_settled_by_the_row() {
     house.settles_at(1).await;
     assert_eq!(house.files.sweep().await.expect("a sweep"), Swept::default());
     assert!(matches!(house.files.open(kept.id, Reader::Everything).await, Err(FilesError::NotFound)));
-    let left = look(&house.folder).stored;
-    let rows = crate::support::media_folder::rows(&mut house.db.connect());
-    assert_eq!(left, rows, "the bytes that stay are the row's");
+    let left = house.home.look(&house.folder).stored;
+    assert_eq!(left, rows(&mut house.db.connect()), "the bytes that stay are the row's");
 }

@@ -11,8 +11,8 @@ use crate::{
     support::{
         app::{Answer, App, Plan, eventually},
         channels::{picture_facts, video},
+        home::{Home, on_both_stores},
         media::{ffmpeg, mp4, png, temporary},
-        media_folder::look,
         people::Person,
         stores::{TestDb, count},
     },
@@ -41,10 +41,20 @@ fn jpeg() -> Vec<u8> {
     ffmpeg(&["-f", "lavfi", "-i", "testsrc=duration=1:size=64x48", "-frames:v", "1"], "jpg")
 }
 
-#[actix_web::test]
-async fn the_poster_of_a_film_is_taken_once_for_all_who_ask_on_all_nodes() {
+on_both_stores! {
+    the_poster_of_a_film_is_taken_once_for_all_who_ask_on_all_nodes,
+    a_poster_is_nobodys_and_goes_with_its_film,
+    a_poster_goes_with_a_film_that_goes_by_a_job_or_with_an_account,
+    films_that_are_removed_while_their_posters_are_taken_leave_nothing,
+    a_poster_that_comes_while_its_film_is_removed_goes_too,
+    what_is_shared_shows_its_thumbnail,
+    what_has_no_picture_shows_that_of_its_episode_or_none,
+    where_ffmpeg_is_missing_the_image_of_the_episode_is_shown_and_else_it_is_503,
+}
+
+async fn the_poster_of_a_film_is_taken_once_for_all_who_ask_on_all_nodes(home: Home) {
     let db = TestDb::create();
-    let plan = Plan::over(&db);
+    let plan = home.plan(&db);
     let nodes = [plan.start(), plan.start()];
     let owner = nodes[0].register().await;
     let film = upload(&nodes[0], &owner, "film.mp4", mp4()).await;
@@ -61,10 +71,10 @@ async fn the_poster_of_a_film_is_taken_once_for_all_who_ask_on_all_nodes() {
     let conn = &mut db.connect();
     assert_eq!((count(conn, "posters"), count(conn, "files")), (1, 2));
     let alone = async || {
-        let found = look(nodes[0].media_dir());
+        let found = home.look(nodes[0].media_dir());
         (found.stored.len(), found.temporary.len()) == (2, 0)
     };
-    assert!(eventually(Duration::from_secs(30), alone).await, "{:?}", look(nodes[0].media_dir()));
+    assert!(eventually(Duration::from_secs(30), alone).await, "{:?}", home.look(nodes[0].media_dir()));
     assert!(nodes[1].see(&path).await.bytes == answers[0].bytes, "another time it is the same");
 }
 
@@ -90,10 +100,9 @@ async fn who_asks_for_a_poster_that_is_being_taken_waits_for_it() {
     assert!((1..=4).contains(&runs), "{runs} runs");
 }
 
-#[actix_web::test]
-async fn a_poster_is_nobodys_and_goes_with_its_film() {
+async fn a_poster_is_nobodys_and_goes_with_its_film(home: Home) {
     let db = TestDb::create();
-    let app = App::start(&db);
+    let app = home.plan(&db).start();
     let owner = app.register().await;
     let editor = app.register_as(&owner, &["editor"]).await;
     let viewer = app.register().await;
@@ -117,14 +126,13 @@ async fn a_poster_is_nobodys_and_goes_with_its_film() {
     assert_eq!(app.see(&path).await.status, 403);
     let conn = &mut db.connect();
     assert_eq!((count(conn, "posters"), count(conn, "files")), (0, 0));
-    let gone = async || look(app.media_dir()).stored.is_empty();
-    assert!(eventually(Duration::from_mins(1), gone).await, "{:?}", look(app.media_dir()));
+    let gone = async || home.look(app.media_dir()).stored.is_empty();
+    assert!(eventually(Duration::from_mins(1), gone).await, "{:?}", home.look(app.media_dir()));
 }
 
-#[actix_web::test]
-async fn a_poster_goes_with_a_film_that_goes_by_a_job_or_with_an_account() {
+async fn a_poster_goes_with_a_film_that_goes_by_a_job_or_with_an_account(home: Home) {
     let db = TestDb::create();
-    let app = App::start(&db);
+    let app = home.plan(&db).start();
     let members = app.members().await;
     for removal in ["video", "account"] {
         let person = if removal == "video" { &members.ann } else { &members.bob };
@@ -141,15 +149,14 @@ async fn a_poster_goes_with_a_film_that_goes_by_a_job_or_with_an_account() {
             _ => drop(app.delete(&format!("/users/{}", person.id), &members.house).await.data(200)),
         }
         assert_eq!((count(&mut db.connect(), "posters"), count(&mut db.connect(), "files")), (0, 0), "{removal}");
-        let gone = async || look(app.media_dir()).stored.is_empty();
-        assert!(eventually(Duration::from_mins(1), gone).await, "{removal}: {:?}", look(app.media_dir()));
+        let gone = async || home.look(app.media_dir()).stored.is_empty();
+        assert!(eventually(Duration::from_mins(1), gone).await, "{removal}: {:?}", home.look(app.media_dir()));
     }
 }
 
-#[actix_web::test]
-async fn films_that_are_removed_while_their_posters_are_taken_leave_nothing() {
+async fn films_that_are_removed_while_their_posters_are_taken_leave_nothing(home: Home) {
     let db = TestDb::create();
-    let plan = Plan::over(&db);
+    let plan = home.plan(&db);
     let nodes = [plan.start(), plan.start()];
     let owner = nodes[0].register().await;
     for round in 0..6_u64 {
@@ -169,15 +176,14 @@ async fn films_that_are_removed_while_their_posters_are_taken_leave_nothing() {
     let nothing = async || {
         let conn = &mut db.connect();
         let rows = (count(conn, "posters"), count(conn, "files"));
-        rows == (0, 0) && look(nodes[0].media_dir()).stored.is_empty()
+        rows == (0, 0) && home.look(nodes[0].media_dir()).stored.is_empty()
     };
-    assert!(eventually(Duration::from_mins(1), nothing).await, "{:?}", look(nodes[0].media_dir()));
+    assert!(eventually(Duration::from_mins(1), nothing).await, "{:?}", home.look(nodes[0].media_dir()));
 }
 
-#[actix_web::test]
-async fn a_poster_that_comes_while_its_film_is_removed_goes_too() {
+async fn a_poster_that_comes_while_its_film_is_removed_goes_too(home: Home) {
     let db = TestDb::create();
-    let app = patient(&db).start();
+    let app = home.apply(patient(&db)).start();
     let owner = app.register().await;
     let film = upload(&app, &owner, "film.mp4", mp4()).await;
     let made = upload(&app, &owner, "poster.jpg", &jpeg()).await;
@@ -195,14 +201,13 @@ async fn a_poster_that_comes_while_its_film_is_removed_goes_too() {
     let (removed, ()) = futures_util::future::join(app.delete(&path, &owner), commits).await;
     removed.data(200);
     assert_eq!((count(conn, "posters"), count(conn, "files")), (0, 0));
-    let gone = async || look(app.media_dir()).stored.is_empty();
-    assert!(eventually(Duration::from_mins(1), gone).await, "{:?}", look(app.media_dir()));
+    let gone = async || home.look(app.media_dir()).stored.is_empty();
+    assert!(eventually(Duration::from_mins(1), gone).await, "{:?}", home.look(app.media_dir()));
 }
 
-#[actix_web::test]
-async fn what_is_shared_shows_its_thumbnail() {
+async fn what_is_shared_shows_its_thumbnail(home: Home) {
     let db = TestDb::create();
-    let app = App::start(&db);
+    let app = home.plan(&db).start();
     let owner = app.register().await;
     let hash = app.announce(&owner, "A walk", "").await;
     app.send(&owner, &hash, &video("testsrc2=duration=2:size=320x180:rate=10", &[])).await.response(200);
@@ -220,10 +225,9 @@ async fn what_is_shared_shows_its_thumbnail() {
     assert_eq!(count(&mut db.connect(), "posters"), 0);
 }
 
-#[actix_web::test]
-async fn what_has_no_picture_shows_that_of_its_episode_or_none() {
+async fn what_has_no_picture_shows_that_of_its_episode_or_none(home: Home) {
     let db = TestDb::create();
-    let app = App::start(&db);
+    let app = home.plan(&db).start();
     let owner = app.register().await;
     let catalogue = app.catalogue(&owner).await;
     let song = upload(&app, &owner, "song.mp3", &song()).await;
@@ -252,10 +256,9 @@ async fn what_has_no_picture_shows_that_of_its_episode_or_none() {
     assert_eq!(count(&mut db.connect(), "posters"), 0);
 }
 
-#[actix_web::test]
-async fn where_ffmpeg_is_missing_the_image_of_the_episode_is_shown_and_else_it_is_503() {
+async fn where_ffmpeg_is_missing_the_image_of_the_episode_is_shown_and_else_it_is_503(home: Home) {
     let db = TestDb::create();
-    let app = Plan::over(&db).with("PLAYHOUSE_MEDIA__FFMPEG", "/nowhere/ffmpeg").start();
+    let app = home.plan(&db).with("PLAYHOUSE_MEDIA__FFMPEG", "/nowhere/ffmpeg").start();
     let owner = app.register().await;
     let catalogue = app.catalogue(&owner).await;
     let film = upload(&app, &owner, "film.mp4", mp4()).await;

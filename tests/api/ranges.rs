@@ -6,14 +6,14 @@ use reqwest::Method;
 
 use crate::support::{
     app::{Answer, App, Plan},
+    home::{Home, on_both_stores},
     media::{mp4, noise, sha256},
-    media_folder::put,
     people::Person,
     stores::TestDb,
 };
 
 const LENGTH: u64 = 10_000_000;
-/// When [`put`] says that its files were made.
+/// When [`Home::put`] says that its files were made.
 const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
 const EARLIER: &str = "Sun, 06 Nov 1994 08:49:36 GMT";
 const LATER: &str = "Mon, 07 Nov 1994 08:49:37 GMT";
@@ -21,18 +21,19 @@ const LATER: &str = "Mon, 07 Nov 1994 08:49:37 GMT";
 const OLD_FORMS: [&str; 2] = ["Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"];
 
 struct House {
+    home: Home,
     db: TestDb,
     plan: Plan,
     app: App,
     owner: Person,
 }
 
-async fn house() -> House {
+async fn house(home: Home) -> House {
     let db = TestDb::create();
-    let plan = Plan::over(&db);
+    let plan = home.plan(&db);
     let app = plan.start();
     let owner = app.register().await;
-    House { db, plan, app, owner }
+    House { home, db, plan, app, owner }
 }
 
 /// What must come.
@@ -45,8 +46,8 @@ enum Comes {
 use Comes::{Nothing, Part, Whole};
 
 impl House {
-    fn put(&self, bytes: &[u8]) -> String {
-        put(&self.plan.media_dir(), &mut self.db.connect(), "video/mp4", bytes)
+    async fn put(&self, bytes: &[u8]) -> String {
+        self.home.put(&self.plan.media_dir(), &mut self.db.connect(), "video/mp4", bytes).await
     }
 
     async fn ask(&self, method: Method, id: &str, headers: &[(&str, &str)]) -> Answer {
@@ -76,7 +77,7 @@ impl House {
     }
 
     async fn check_ranges(&self, bytes: &[u8], table: &[(&str, Comes)]) {
-        let id = self.put(bytes);
+        let id = self.put(bytes).await;
         for (range, comes) in table {
             self.check(&id, bytes, &[("Range", range)], comes.clone()).await;
         }
@@ -104,9 +105,17 @@ fn headers_hold(answer: &Answer, bytes: &[u8]) {
     }
 }
 
-#[actix_web::test]
-async fn ranges_of_ten_million_bytes() {
-    let house = house().await;
+on_both_stores! {
+    ranges_of_ten_million_bytes,
+    what_is_not_one_well_formed_range_is_given_whole,
+    ranges_of_one_byte_and_of_none,
+    conditions_in_the_order_of_rfc_9110,
+    head_is_get_without_the_body,
+    two_nodes_tell_the_same_of_a_file,
+}
+
+async fn ranges_of_ten_million_bytes(home: Home) {
+    let house = house(home).await;
     let bytes = noise(LENGTH);
     let last = LENGTH - 1;
     let end = format!("bytes={last}-");
@@ -152,9 +161,8 @@ async fn ranges_of_ten_million_bytes() {
     house.check_ranges(&bytes, &table).await;
 }
 
-#[actix_web::test]
-async fn what_is_not_one_well_formed_range_is_given_whole() {
-    let house = house().await;
+async fn what_is_not_one_well_formed_range_is_given_whole(home: Home) {
+    let house = house(home).await;
     let many = (0..1000).map(|n| format!("{n}-")).collect::<Vec<_>>().join(",");
     let amplified = format!("bytes={many}");
     let table: Vec<(&str, Comes)> = [
@@ -194,13 +202,12 @@ async fn what_is_not_one_well_formed_range_is_given_whole() {
     house.check_ranges(&noise(2000), &table).await;
     // Two headers are no range either.
     let bytes = noise(2000);
-    let id = house.put(&bytes);
+    let id = house.put(&bytes).await;
     house.check(&id, &bytes, &[("Range", "bytes=0-1"), ("Range", "bytes=0-1")], Whole).await;
 }
 
-#[actix_web::test]
-async fn ranges_of_one_byte_and_of_none() {
-    let house = house().await;
+async fn ranges_of_one_byte_and_of_none(home: Home) {
+    let house = house(home).await;
     let one = [
         ("bytes=0-0", Part(0..1)),
         ("bytes=0-", Part(0..1)),
@@ -216,18 +223,17 @@ async fn ranges_of_one_byte_and_of_none() {
     let none = ["bytes=0-0", "bytes=0-", "bytes=-1", "bytes=-0", "bytes=1-", "bytes=x"].map(|range| (range, Whole));
     house.check_ranges(b"", &none).await;
     for (bytes, length) in [(b"".as_slice(), "0"), (b"x", "1")] {
-        let id = house.put(bytes);
+        let id = house.put(bytes).await;
         house.check(&id, bytes, &[], Whole).await;
         let head = house.ask(Method::HEAD, &id, &[]).await;
         assert_eq!((head.status, head.header("content-length")), (200, Some(length)));
     }
 }
 
-#[actix_web::test]
-async fn conditions_in_the_order_of_rfc_9110() {
-    let house = house().await;
+async fn conditions_in_the_order_of_rfc_9110(home: Home) {
+    let house = house(home).await;
     let bytes = noise(1000);
-    let id = house.put(&bytes);
+    let id = house.put(&bytes).await;
     let tag = format!("\"{}\"", sha256(&bytes));
     let weak = format!("W/{tag}");
     let list = format!("\"a\", {weak} ,\"b,c\"");
@@ -294,11 +300,10 @@ async fn conditions_in_the_order_of_rfc_9110() {
     }
 }
 
-#[actix_web::test]
-async fn head_is_get_without_the_body() {
-    let house = house().await;
+async fn head_is_get_without_the_body(home: Home) {
+    let house = house(home).await;
     let bytes = noise(1000);
-    let id = house.put(&bytes);
+    let id = house.put(&bytes).await;
     let tag = format!("\"{}\"", sha256(&bytes));
     for headers in [
         vec![],
@@ -324,9 +329,8 @@ async fn head_is_get_without_the_body() {
     assert_eq!(post.status, 405);
 }
 
-#[actix_web::test]
-async fn two_nodes_tell_the_same_of_a_file() {
-    let house = house().await;
+async fn two_nodes_tell_the_same_of_a_file(home: Home) {
+    let house = house(home).await;
     let other = house.plan.start();
     let uploaded = house.app.upload(&house.owner, "a.mp4", mp4().to_vec()).await.id();
     let path = format!("/media/{uploaded}");

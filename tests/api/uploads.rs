@@ -15,6 +15,7 @@ use tokio::io::AsyncWriteExt as _;
 
 use crate::support::{
     app::{Answer, App, Plan},
+    home::{Home, on_both_stores},
     load::{memory, my_turn, timed},
     media::{VTT, mp4, padded, padding, png},
     media_folder::{agreed, arriving},
@@ -84,10 +85,16 @@ async fn a_body_that_is_no_whole_multipart_body_is_refused() {
     assert_eq!(send(&app, &owner, &kind(), whole).await.status, 201);
 }
 
-#[actix_web::test]
-async fn a_length_over_the_limit_is_refused_before_a_byte_is_read() {
+on_both_stores! {
+    a_length_over_the_limit_is_refused_before_a_byte_is_read,
+    an_account_owns_no_more_than_its_quota,
+    a_name_is_for_people_and_never_a_path,
+    an_upload_that_breaks_off_leaves_nothing,
+}
+
+async fn a_length_over_the_limit_is_refused_before_a_byte_is_read(home: Home) {
     let db = TestDb::create();
-    let app = Plan::over(&db).with("PLAYHOUSE_MEDIA__MAX_UPLOAD_BYTES", "100000").start();
+    let app = home.plan(&db).with("PLAYHOUSE_MEDIA__MAX_UPLOAD_BYTES", "100000").start();
     let owner = app.register().await;
     for length in [200_000, u64::MAX] {
         let mut stream = app.connect().await;
@@ -110,14 +117,13 @@ async fn a_length_over_the_limit_is_refused_before_a_byte_is_read() {
     let form = Form::new().part("file", Part::stream(Body::wrap_stream(pieces)).file_name("a.mp4"));
     let counted = Answer::of(app.request(Method::POST, "/files", Some(&owner)).multipart(form)).await;
     assert_eq!(counted.status, 413);
-    assert_eq!(agreed(app.media_dir(), &mut db.connect()).len(), 1);
+    assert_eq!(home.agreed(app.media_dir(), &mut db.connect()).len(), 1);
 }
 
-#[actix_web::test]
-async fn an_account_owns_no_more_than_its_quota() {
+async fn an_account_owns_no_more_than_its_quota(home: Home) {
     let db = TestDb::create();
     let quota = 2 * mp4().len() + 10;
-    let app = Plan::over(&db).with("PLAYHOUSE_MEDIA__ACCOUNT_QUOTA_BYTES", &quota.to_string()).start();
+    let app = home.plan(&db).with("PLAYHOUSE_MEDIA__ACCOUNT_QUOTA_BYTES", &quota.to_string()).start();
     let people = app.people().await;
     let first = app.upload(&people.editor, "a.mp4", mp4().to_vec()).await.id();
     // All at once: one of them fits.
@@ -128,13 +134,12 @@ async fn an_account_owns_no_more_than_its_quota() {
     assert_eq!(app.upload(&people.owner, "c.mp4", mp4().to_vec()).await.status, 201, "another account has its own");
     app.delete(&format!("/files/{first}"), &people.editor).await.data(200).as_null();
     assert_eq!(app.upload(&people.editor, "d.mp4", mp4().to_vec()).await.status, 201, "what goes makes room");
-    assert_eq!(agreed(app.media_dir(), &mut db.connect()).len(), 3);
+    assert_eq!(home.agreed(app.media_dir(), &mut db.connect()).len(), 3);
 }
 
-#[actix_web::test]
-async fn a_name_is_for_people_and_never_a_path() {
+async fn a_name_is_for_people_and_never_a_path(home: Home) {
     let db = TestDb::create();
-    let app = App::start(&db);
+    let app = home.plan(&db).start();
     let owner = app.register().await;
     let long = format!("{}.vtt", "n".repeat(400));
     for (sent, kept) in [
@@ -159,24 +164,23 @@ async fn a_name_is_for_people_and_never_a_path() {
     }
     let unnamed = send(&app, &owner, &kind(), multipart(&[("file", None, VTT)])).await;
     assert_eq!(unnamed.data(201)["original_name"], "unnamed");
-    agreed(app.media_dir(), &mut db.connect());
+    home.agreed(app.media_dir(), &mut db.connect());
 }
 
-#[actix_web::test]
-async fn an_upload_that_breaks_off_leaves_nothing() {
+async fn an_upload_that_breaks_off_leaves_nothing(home: Home) {
     let db = TestDb::create();
-    let app = App::start(&db);
+    let app = home.plan(&db).start();
     let owner = app.register().await;
     let (stream, _rest) = app.half_upload(&owner, &padded(mp4(), 3_000_000)).await;
     arriving(app.media_dir()).await;
     drop(stream);
-    assert!(agreed(app.media_dir(), &mut db.connect()).is_empty());
+    assert!(home.agreed(app.media_dir(), &mut db.connect()).is_empty());
     // One side only: the server may still answer, and keeps nothing either.
     let (mut stream, _rest) = app.half_upload(&owner, &padded(mp4(), 3_000_000)).await;
     arriving(app.media_dir()).await;
     stream.shutdown().await.expect("the end");
     assert_ne!(status(&mut stream).await, Some(201));
-    assert!(agreed(app.media_dir(), &mut db.connect()).is_empty());
+    assert!(home.agreed(app.media_dir(), &mut db.connect()).is_empty());
 }
 
 #[actix_web::test]

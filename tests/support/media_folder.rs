@@ -17,7 +17,7 @@ use super::{app::eventually, media::sha256};
 pub struct Found {
     /// Stored bytes: id and length.
     pub stored: BTreeMap<String, u64>,
-    /// Bytes that arrive, and the journal.
+    /// Bytes that arrive, the journal, and notes of uploads to a bucket.
     pub temporary: Vec<PathBuf>,
 }
 
@@ -27,7 +27,7 @@ pub fn look(folder: &Path) -> Found {
     for path in below(folder) {
         let name = path.file_name().and_then(|name| name.to_str()).expect("names of ours").to_owned();
         if path.starts_with(folder.join("tmp")) {
-            if path.extension().is_none() {
+            if path.extension().is_none_or(|extension| extension != "lock") {
                 found.temporary.push(path);
             }
         } else if let Ok(facts) = path.metadata() {
@@ -92,11 +92,16 @@ pub fn put(folder: &Path, conn: &mut PgConnection, mime: &str, bytes: &[u8]) -> 
     // 1994-11-06 08:49:37.9 UTC
     let time = SystemTime::UNIX_EPOCH + Duration::from_millis(784_111_777_900);
     fs::File::options().write(true).open(path).and_then(|file| file.set_modified(time)).expect("its time");
+    insert(conn, &id, mime, bytes);
+    id
+}
+
+/// The row of bytes that were put in place past the server.
+pub fn insert(conn: &mut PgConnection, id: &str, mime: &str, bytes: &[u8]) {
     let (size, digest) = (bytes.len(), sha256(bytes));
     let row = format!(
         "INSERT INTO files (id, original_name, kind, mime_type, size, sha256, state, created_at) \
         VALUES ('{id}', 'x', 'other', '{mime}', {size}, '{digest}', 'ready', '1994-11-06 08:49:37.9+00')"
     );
     sql_query(row).execute(conn).expect("a row");
-    id
 }

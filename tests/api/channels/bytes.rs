@@ -6,6 +6,7 @@ use reqwest::Method;
 use crate::support::{
     app::{Answer, App},
     channels::tiny,
+    home::{Home, on_both_stores},
     media::sha256,
     stores::TestDb,
 };
@@ -17,10 +18,14 @@ async fn ask(app: &App, method: Method, path: &str, headers: &[(&str, &str)]) ->
     Answer::of(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
 }
 
-#[actix_web::test]
-async fn a_video_comes_whole_in_part_and_not_again() {
+on_both_stores! {
+    a_video_comes_whole_in_part_and_not_again,
+    a_thumbnail_is_public_and_comes_not_again,
+}
+
+async fn a_video_comes_whole_in_part_and_not_again(home: Home) {
     let db = TestDb::create();
-    let app = App::start(&db);
+    let app = home.plan(&db).start();
     let ilsa = app.member("ilsa").await;
     let path = format!("/video/d/{}", app.share(&ilsa, "A walk", "").await);
     let (film, length) = (tiny(), tiny().len());
@@ -66,10 +71,9 @@ async fn a_video_comes_whole_in_part_and_not_again() {
     assert_eq!(head.header("content-length"), Some(length.to_string().as_str()));
 }
 
-#[actix_web::test]
-async fn a_thumbnail_is_public_and_comes_not_again() {
+async fn a_thumbnail_is_public_and_comes_not_again(home: Home) {
     let db = TestDb::create();
-    let app = App::start(&db);
+    let app = home.plan(&db).start();
     let ilsa = app.member("ilsa").await;
     let path = format!("/thumbnails/{}", app.share(&ilsa, "A walk", "").await);
     let whole = app.see(&path).await;

@@ -15,22 +15,26 @@ use serde_json::{Value, json};
 use crate::support::{
     app::{App, Plan, eventually},
     channels::tiny,
+    home::{Home, on_both_stores},
     load::my_turn,
     media::{padded, png},
-    media_folder::{agreed, look},
     people::Person,
     stores::{TestDb, count},
 };
 
 /// A node that died is noticed soon.
-fn plan(db: &TestDb) -> Plan {
-    Plan::over(db).with("PLAYHOUSE_JOBS__DEAD_AFTER_SECONDS", "2").with("PLAYHOUSE_JOBS__POLL_MS", "200")
+fn plan(home: &Home, db: &TestDb) -> Plan {
+    home.plan(db).with("PLAYHOUSE_JOBS__DEAD_AFTER_SECONDS", "2").with("PLAYHOUSE_JOBS__POLL_MS", "200")
 }
 
-#[actix_web::test]
-async fn bytes_of_what_was_removed_go_also_when_the_server_dies_right_after_its_answer() {
+on_both_stores! {
+    bytes_of_what_was_removed_go_also_when_the_server_dies_right_after_its_answer,
+    a_server_killed_during_uploads_has_whole_videos_or_none,
+}
+
+async fn bytes_of_what_was_removed_go_also_when_the_server_dies_right_after_its_answer(home: Home) {
     let db = TestDb::create();
-    let plan = plan(&db);
+    let plan = plan(&home, &db);
     let mut app = plan.start();
     let members = app.members().await;
     for round in 0..4 {
@@ -42,13 +46,13 @@ async fn bytes_of_what_was_removed_go_also_when_the_server_dies_right_after_its_
         app.kill();
         app = plan.start();
         let rest = if round % 2 == 0 { 0 } else { 3 };
-        assert_eq!(agreed(app.media_dir(), &mut db.connect()).len(), rest, "round {round}");
+        assert_eq!(home.agreed(app.media_dir(), &mut db.connect()).len(), rest, "round {round}");
         assert_eq!(app.see(&format!("/v/{hash}")).await.response(404), "video");
         if round % 2 == 1 {
             app.delete("/channel/ann", &members.ann).await.response(200);
         }
     }
-    let gone = async || look(app.media_dir()).stored.is_empty() && count(&mut db.connect(), "files") == 0;
+    let gone = async || home.look(app.media_dir()).stored.is_empty() && count(&mut db.connect(), "files") == 0;
     assert!(eventually(Duration::from_mins(1), gone).await);
 }
 
@@ -102,11 +106,10 @@ async fn crash(mut app: App, person: &Person, told: &Arc<Mutex<Vec<String>>>, pa
     }
 }
 
-#[actix_web::test]
-async fn a_server_killed_during_uploads_has_whole_videos_or_none() {
+async fn a_server_killed_during_uploads_has_whole_videos_or_none(home: Home) {
     let _turn = my_turn().await;
     let db = TestDb::create();
-    let plan = plan(&db);
+    let plan = plan(&home, &db);
     let conn = &mut db.connect();
     let mut app = plan.start();
     let ann = app.member("ann").await;
@@ -117,7 +120,7 @@ async fn a_server_killed_during_uploads_has_whole_videos_or_none() {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         crash(app, &ann, &told, Duration::from_millis(100 + (seed >> 33) % 1200)).await;
         app = plan.start();
-        let files = agreed(app.media_dir(), conn).len();
+        let files = home.agreed(app.media_dir(), conn).len();
         let whole = count(conn, "videos WHERE uploaded_at IS NOT NULL");
         assert_eq!(i64::try_from(files).unwrap(), 2 * whole, "files without a video in round {round}");
         let told = told.lock().expect("the list").clone();

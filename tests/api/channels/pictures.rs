@@ -8,8 +8,9 @@ use serde_json::json;
 use crate::support::{
     app::{App, Plan, eventually},
     channels::{picture_facts, tiny},
+    home::{Home, on_both_stores},
     media::{VTT, ffmpeg, noise, png},
-    media_folder::{agreed, look},
+    media_folder::agreed,
     stores::{TestDb, count},
 };
 
@@ -39,10 +40,14 @@ fn image(size: &str, extension: &str) -> Vec<u8> {
     ffmpeg(&["-f", "lavfi", "-i", &format!("testsrc2=size={size}"), "-frames:v", "1"], extension)
 }
 
-#[actix_web::test]
-async fn a_picture_that_is_set_comes_back_small_and_without_its_metadata() {
+on_both_stores! {
+    a_picture_that_is_set_comes_back_small_and_without_its_metadata,
+    an_account_without_a_channel_gets_one_with_its_picture,
+}
+
+async fn a_picture_that_is_set_comes_back_small_and_without_its_metadata(home: Home) {
     let db = TestDb::create();
-    let app = App::start(&db);
+    let app = home.plan(&db).start();
     let members = app.members().await;
     let conn = &mut db.connect();
     let with_text = |bytes: &[u8]| bytes.windows(6).any(|word| word == b"secret");
@@ -64,16 +69,15 @@ async fn a_picture_that_is_set_comes_back_small_and_without_its_metadata() {
         // Only the newest is kept.
         let alone = async || count(&mut db.connect(), "files") == 1;
         assert!(eventually(Duration::from_mins(1), alone).await);
-        assert_eq!(agreed(app.media_dir(), conn).len(), 1);
+        assert_eq!(home.agreed(app.media_dir(), conn).len(), 1);
     }
     // It is ann's alone.
     assert_eq!(picture_facts(&app.see("/channel/picture/bob").await.bytes), "png,256,256");
 }
 
-#[actix_web::test]
-async fn an_account_without_a_channel_gets_one_with_its_picture() {
+async fn an_account_without_a_channel_gets_one_with_its_picture(home: Home) {
     let db = TestDb::create();
-    let app = App::start(&db);
+    let app = home.plan(&db).start();
     app.member("house").await;
     let person = app.register().await;
     // Many at once make one channel, and the last of them is its picture.
@@ -84,8 +88,8 @@ async fn an_account_without_a_channel_gets_one_with_its_picture() {
     let user = app.get(&format!("/users/{}", person.id), &person).await.data(200);
     let path = format!("/channel/picture/{}", user["username"].as_str().unwrap());
     assert_eq!(picture_facts(&app.see(&path).await.bytes), "webp,64,48");
-    let only = async || look(app.media_dir()).stored.len() == 1;
-    assert!(eventually(Duration::from_mins(1), only).await, "{:?}", look(app.media_dir()));
+    let only = async || home.look(app.media_dir()).stored.len() == 1;
+    assert!(eventually(Duration::from_mins(1), only).await, "{:?}", home.look(app.media_dir()));
 }
 
 #[actix_web::test]

@@ -10,27 +10,34 @@ use crate::{
     support::{
         app::{Answer, App, eventually},
         channels::tiny,
+        home::{Home, on_both_stores},
         media::png,
-        media_folder::{agreed, look},
         people::Person,
         stores::{TestDb, count},
     },
 };
 
 /// The rows that videos and channels need are gone now; their bytes are soon.
-async fn nothing_is_left(app: &App, db: &TestDb) {
+async fn nothing_is_left(home: &Home, app: &App, db: &TestDb) {
     let conn = &mut db.connect();
     for table in ["videos", "files", "reactions"] {
         assert_eq!(count(conn, table), 0, "{table}");
     }
-    let gone = async || look(app.media_dir()).stored.is_empty();
-    assert!(eventually(Duration::from_mins(1), gone).await, "{:?}", look(app.media_dir()));
+    let gone = async || home.look(app.media_dir()).stored.is_empty();
+    assert!(eventually(Duration::from_mins(1), gone).await, "{:?}", home.look(app.media_dir()));
 }
 
-#[actix_web::test]
-async fn a_video_is_removed_by_its_uploader_or_an_owner() {
+on_both_stores! {
+    a_video_is_removed_by_its_uploader_or_an_owner,
+    a_channel_is_removed_with_its_videos_by_its_account_or_an_owner,
+    an_account_takes_its_channel_with_it,
+    a_video_removed_while_its_bytes_come_leaves_nothing,
+    what_the_catalogue_has_taken_up_stays_when_its_video_or_channel_goes,
+}
+
+async fn a_video_is_removed_by_its_uploader_or_an_owner(home: Home) {
     let db = TestDb::create();
-    let app = App::start(&db);
+    let app = home.plan(&db).start();
     let members = app.members().await;
     for remover in [&members.ann, &members.house] {
         let hash = app.share(&members.ann, "A walk", "").await;
@@ -48,7 +55,7 @@ async fn a_video_is_removed_by_its_uploader_or_an_owner() {
         assert_eq!(app.see("/search/video/walk").await.response(200), json!([]));
         assert_eq!(app.see("/search/channel/ann").await.response(200)[0]["nb_count"], 0);
         assert_eq!(app.delete(&path, remover).await.response(404), "video");
-        nothing_is_left(&app, &db).await;
+        nothing_is_left(&home, &app, &db).await;
         for file in files.as_array().unwrap() {
             let path = format!("/media/{}", file["id"].as_str().unwrap());
             let gone = async || app.get(&path, &members.ann).await.status == 404;
@@ -60,24 +67,23 @@ async fn a_video_is_removed_by_its_uploader_or_an_owner() {
 
 #[actix_web::test]
 async fn one_of_many_removals_at_once_removes() {
-    let db = TestDb::create();
+    let (home, db) = (Home::local(), TestDb::create());
     let app = patient(&db).start();
     let ann = app.member("ann").await;
     let path = format!("/v/{}", app.share(&ann, "A walk", "").await);
     let statuses: Vec<u16> = join_all((0..8).map(|_| app.delete(&path, &ann))).await.iter().map(status).collect();
     assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1, "{statuses:?}");
     assert_eq!(statuses.iter().filter(|status| **status == 404).count(), 7, "{statuses:?}");
-    nothing_is_left(&app, &db).await;
+    nothing_is_left(&home, &app, &db).await;
 }
 
 fn status(answer: &Answer) -> u16 {
     answer.status
 }
 
-#[actix_web::test]
-async fn a_channel_is_removed_with_its_videos_by_its_account_or_an_owner() {
+async fn a_channel_is_removed_with_its_videos_by_its_account_or_an_owner(home: Home) {
     let db = TestDb::create();
-    let app = App::start(&db);
+    let app = home.plan(&db).start();
     let members = app.members().await;
     for (remover, name) in [(&members.ann, "ANN"), (&members.house, "ann")] {
         let waiting = app.announce(&members.ann, "Waiting", "").await;
@@ -98,7 +104,7 @@ async fn a_channel_is_removed_with_its_videos_by_its_account_or_an_owner() {
         assert_eq!(app.see("/search/all/ann").await.response(200), json!([]));
         assert_eq!(app.send(&members.ann, &waiting, tiny()).await.response(404), "video");
         assert_eq!(app.delete(&path, remover).await.response(404), "channel");
-        nothing_is_left(&app, &db).await;
+        nothing_is_left(&home, &app, &db).await;
     }
     // The account is still there, and begins a channel anew.
     let hash = app.share(&members.ann, "Again", "").await;
@@ -106,10 +112,9 @@ async fn a_channel_is_removed_with_its_videos_by_its_account_or_an_owner() {
     assert_eq!(app.see("/search/channel/ann").await.response(200)[0]["nb_count"], 1);
 }
 
-#[actix_web::test]
-async fn an_account_takes_its_channel_with_it() {
+async fn an_account_takes_its_channel_with_it(home: Home) {
     let db = TestDb::create();
-    let app = App::start(&db);
+    let app = home.plan(&db).start();
     let members = app.members().await;
     let hash = app.share(&members.ann, "A walk", "").await;
     app.announce(&members.ann, "Waiting", "").await;
@@ -122,17 +127,16 @@ async fn an_account_takes_its_channel_with_it() {
     assert_eq!(app.see(&format!("/video/d/{hash}")).await.response(400), "no-video");
     assert_eq!(app.see("/videos/all").await.response(200), json!([]));
     assert_eq!(app.see("/videos/channel/ann").await.response(404), "channel");
-    nothing_is_left(&app, &db).await;
+    nothing_is_left(&home, &app, &db).await;
     // The name is free, and the new channel is another.
     let again = app.member("ann").await;
     assert_eq!(app.see("/videos/channel/ann").await.response(200), json!([]));
     assert_ne!(again.id, members.ann.id);
 }
 
-#[actix_web::test]
-async fn a_video_removed_while_its_bytes_come_leaves_nothing() {
+async fn a_video_removed_while_its_bytes_come_leaves_nothing(home: Home) {
     let db = TestDb::create();
-    let app = patient(&db).start();
+    let app = home.apply(patient(&db)).start();
     let ann = app.member("ann").await;
     for _ in 0..6 {
         let hash = app.announce(&ann, "A walk", "").await;
@@ -142,12 +146,12 @@ async fn a_video_removed_while_its_bytes_come_leaves_nothing() {
         assert!(matches!(sent.status, 200 | 404), "{}", sent.status);
         assert_eq!(app.see(&path).await.response(404), "video");
     }
-    nothing_is_left(&app, &db).await;
+    nothing_is_left(&home, &app, &db).await;
 }
 
 #[actix_web::test]
 async fn accounts_and_the_videos_they_judged_are_removed_at_the_same_time() {
-    let db = TestDb::create();
+    let (home, db) = (Home::local(), TestDb::create());
     let app = patient(&db).with("PLAYHOUSE_DATABASE__STATEMENT_TIMEOUT_MS", "15000").start();
     let house = app.member("house").await;
     for round in 0..3 {
@@ -176,14 +180,14 @@ async fn accounts_and_the_videos_they_judged_are_removed_at_the_same_time() {
             let gone_before = answer.status == 404 && path.starts_with("/v/");
             assert!(answer.status == 200 || gone_before, "{path}: {}", answer.status);
         }
-        nothing_is_left(&app, &db).await;
+        nothing_is_left(&home, &app, &db).await;
     }
-    assert!(agreed(app.media_dir(), &mut db.connect()).is_empty());
+    assert!(home.agreed(app.media_dir(), &mut db.connect()).is_empty());
 }
 
 #[actix_web::test]
 async fn an_account_and_its_channel_are_removed_at_the_same_time() {
-    let db = TestDb::create();
+    let (home, db) = (Home::local(), TestDb::create());
     let app = patient(&db).with("PLAYHOUSE_DATABASE__STATEMENT_TIMEOUT_MS", "15000").start();
     let house = app.member("house").await;
     for round in 0..6 {
@@ -195,14 +199,13 @@ async fn an_account_and_its_channel_are_removed_at_the_same_time() {
         let (account, channel) = futures_util::join!(app.delete(&account, &house), app.delete(&channel, &house));
         assert_eq!(account.status, 200);
         assert!(matches!(channel.status, 200 | 404), "{}", channel.status);
-        nothing_is_left(&app, &db).await;
+        nothing_is_left(&home, &app, &db).await;
     }
 }
 
-#[actix_web::test]
-async fn what_the_catalogue_has_taken_up_stays_when_its_video_or_channel_goes() {
+async fn what_the_catalogue_has_taken_up_stays_when_its_video_or_channel_goes(home: Home) {
     let db = TestDb::create();
-    let app = App::start(&db);
+    let app = home.plan(&db).start();
     let members = app.members().await;
     let hash = app.share(&members.ann, "A walk", "").await;
     let files = app.get("/files", &members.ann).await.data(200);
@@ -216,11 +219,11 @@ async fn what_the_catalogue_has_taken_up_stays_when_its_video_or_channel_goes() 
     assert_eq!(app.delete(&format!("/v/{hash}"), &members.ann).await.response(200), "");
     assert_eq!(app.see(&format!("/v/{hash}")).await.status, 404);
     let folder = app.media_dir();
-    let gone = eventually(Duration::from_mins(1), async || !look(folder).stored.contains_key(&film)).await;
+    let gone = eventually(Duration::from_mins(1), async || !home.look(folder).stored.contains_key(&film)).await;
     assert!(gone, "the film is nobody's");
     assert_eq!(app.get(&format!("/media/{thumbnail}"), &members.bob).await.status, 200);
     // The account can go, too.
     assert_eq!(app.delete(&format!("/users/{}", members.ann.id), &members.ann).await.status, 200);
     assert_eq!(app.get(&format!("/media/{thumbnail}"), &members.bob).await.status, 200);
-    assert!(agreed(folder, &mut db.connect()).contains_key(&thumbnail));
+    assert!(home.agreed(folder, &mut db.connect()).contains_key(&thumbnail));
 }

@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use crate::{
     accounts::patient,
     support::{
-        app::{App, Plan},
+        app::App,
         channels::{picture_facts, tiny, video},
+        home::{Home, on_both_stores},
         media::{VTT, ffmpeg, padded, png, sha256, temporary},
         media_folder::agreed,
         people::Person,
@@ -58,10 +59,16 @@ async fn an_announcement_has_its_rules() {
     assert_eq!(count(&mut db.connect(), "videos"), 0);
 }
 
-#[actix_web::test]
-async fn an_upload_is_shown_at_once_with_its_thumbnail() {
+on_both_stores! {
+    an_upload_is_shown_at_once_with_its_thumbnail,
+    of_eight_uploads_of_one_video_at_once_one_is_kept,
+    an_upload_over_the_limit_is_413_and_leaves_nothing,
+    an_upload_over_the_quota_is_413_and_leaves_nothing,
+}
+
+async fn an_upload_is_shown_at_once_with_its_thumbnail(home: Home) {
     let db = TestDb::create();
-    let app = App::start(&db);
+    let app = home.plan(&db).start();
     let ilsa = app.member("Ilsa").await;
     let before = Utc::now().date_naive();
     let hash = app.share(&ilsa, "  A walk ", "In the \"park\" – 100%\n").await;
@@ -80,7 +87,7 @@ async fn an_upload_is_shown_at_once_with_its_thumbnail() {
     assert_eq!(app.see("/videos/all").await.response(200), json!([expected]));
     let film = app.see(&format!("/video/d/{hash}")).await;
     assert!(film.status == 200 && film.bytes == tiny());
-    assert_eq!(agreed(app.media_dir(), &mut db.connect()).len(), 2);
+    assert_eq!(home.agreed(app.media_dir(), &mut db.connect()).len(), 2);
 }
 
 /// The video, of 160 by 90 pixels, a quarter turn clockwise, as phones write it: in the matrix of the
@@ -198,10 +205,9 @@ async fn bytes_are_taken_from_who_announced_them_once() {
     assert_eq!(agreed(app.media_dir(), &mut db.connect()).len(), 2);
 }
 
-#[actix_web::test]
-async fn of_eight_uploads_of_one_video_at_once_one_is_kept() {
+async fn of_eight_uploads_of_one_video_at_once_one_is_kept(home: Home) {
     let db = TestDb::create();
-    let app = patient(&db).with("PLAYHOUSE_MEDIA__TOOL_DEADLINE_MS", "60000").start();
+    let app = home.apply(patient(&db)).with("PLAYHOUSE_MEDIA__TOOL_DEADLINE_MS", "60000").start();
     let ilsa = app.member("ilsa").await;
     for _ in 0..2 {
         let hash = app.announce(&ilsa, "A walk", "").await;
@@ -214,7 +220,7 @@ async fn of_eight_uploads_of_one_video_at_once_one_is_kept() {
         }
         assert!(app.see(&format!("/video/d/{hash}")).await.bytes == films[kept[0]]);
     }
-    assert_eq!(agreed(app.media_dir(), &mut db.connect()).len(), 4);
+    assert_eq!(home.agreed(app.media_dir(), &mut db.connect()).len(), 4);
 }
 
 #[actix_web::test]
@@ -239,23 +245,24 @@ async fn an_upload_is_a_file_of_the_account_and_stays_while_the_video_does() {
     assert_eq!(agreed(app.media_dir(), &mut db.connect()).len(), 2);
 }
 
-#[actix_web::test]
-async fn an_upload_over_the_quota_or_the_limit_is_413_and_leaves_nothing() {
+async fn an_upload_over_the_limit_is_413_and_leaves_nothing(home: Home) {
     let db = TestDb::create();
     let limit = (tiny().len() + 50_000).to_string();
-    let limited = Plan::over(&db).with("PLAYHOUSE_MEDIA__MAX_UPLOAD_BYTES", &limit).start();
+    let limited = home.plan(&db).with("PLAYHOUSE_MEDIA__MAX_UPLOAD_BYTES", &limit).start();
     let ilsa = limited.member("ilsa").await;
     let conn = &mut db.connect();
     let hash = limited.announce(&ilsa, "Too long", "").await;
     for larger in [60_000, 300_000] {
         let film = padded(tiny(), tiny().len() + larger);
         assert!(limited.send(&ilsa, &hash, &film).await.response(413).is_string());
-        assert!(agreed(limited.media_dir(), conn).is_empty());
+        assert!(home.agreed(limited.media_dir(), conn).is_empty());
     }
     assert_eq!(limited.send(&ilsa, &hash, tiny()).await.response(200), "");
+}
 
+async fn an_upload_over_the_quota_is_413_and_leaves_nothing(home: Home) {
     let db = TestDb::create();
-    let app = Plan::over(&db).with("PLAYHOUSE_MEDIA__ACCOUNT_QUOTA_BYTES", "150000").start();
+    let app = home.plan(&db).with("PLAYHOUSE_MEDIA__ACCOUNT_QUOTA_BYTES", "150000").start();
     let (ilsa, victor) = (app.member("ilsa").await, app.member("victor").await);
     let conn = &mut db.connect();
     let film = padded(tiny(), 100_000);
@@ -263,7 +270,7 @@ async fn an_upload_over_the_quota_or_the_limit_is_413_and_leaves_nothing() {
     assert_eq!(app.send(&ilsa, &hash, &film).await.response(200), "");
     let hash = app.announce(&ilsa, "It does not", "").await;
     assert!(app.send(&ilsa, &hash, &film).await.response(413).is_string());
-    assert_eq!(agreed(app.media_dir(), conn).len(), 2);
+    assert_eq!(home.agreed(app.media_dir(), conn).len(), 2);
     // Each account has its own.
     let hash = app.announce(&victor, "It fits", "").await;
     assert_eq!(app.send(&victor, &hash, &film).await.response(200), "");

@@ -14,6 +14,7 @@ use std::{
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use hyper::{Method, http::request::Parts, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
+use object_store::{Attribute, Attributes, ObjectStore as _, PutOptions, aws::AmazonS3Builder};
 use s3s::{
     auth::SimpleAuth,
     service::{S3Service, S3ServiceBuilder},
@@ -74,15 +75,38 @@ impl Bucket {
 
     /// The server under test reads from here; new bytes go where they went.
     pub fn configure(&self, plan: Plan) -> Plan {
-        plan.with("PLAYHOUSE_STORAGE__BUCKET", BUCKET)
-            .with("PLAYHOUSE_STORAGE__ENDPOINT", &self.endpoint)
-            .with("PLAYHOUSE_STORAGE__REGION", REGION)
-            .with("PLAYHOUSE_STORAGE__PATH_STYLE", "true")
-            .with("PLAYHOUSE_STORAGE__ACCESS_KEY_ID", ACCESS_KEY_ID)
-            .with("PLAYHOUSE_STORAGE__SECRET_ACCESS_KEY", SECRET_ACCESS_KEY)
-            .with("PLAYHOUSE_STORAGE__CONNECT_TIMEOUT_MS", "1000")
-            .with("PLAYHOUSE_STORAGE__TIMEOUT_MS", "1000")
-            .with("PLAYHOUSE_STORAGE__BACKOFF_MS", "2")
+        self.variables().into_iter().fold(plan, |plan, (name, value)| plan.with(name, value))
+    }
+
+    /// The settings of [`Bucket::configure`].
+    pub fn variables(&self) -> [(&'static str, &str); 9] {
+        [
+            ("PLAYHOUSE_STORAGE__BUCKET", BUCKET),
+            ("PLAYHOUSE_STORAGE__ENDPOINT", &self.endpoint),
+            ("PLAYHOUSE_STORAGE__REGION", REGION),
+            ("PLAYHOUSE_STORAGE__PATH_STYLE", "true"),
+            ("PLAYHOUSE_STORAGE__ACCESS_KEY_ID", ACCESS_KEY_ID),
+            ("PLAYHOUSE_STORAGE__SECRET_ACCESS_KEY", SECRET_ACCESS_KEY),
+            ("PLAYHOUSE_STORAGE__CONNECT_TIMEOUT_MS", "1000"),
+            ("PLAYHOUSE_STORAGE__TIMEOUT_MS", "1000"),
+            ("PLAYHOUSE_STORAGE__BACKOFF_MS", "2"),
+        ]
+    }
+
+    /// Puts a new object there, by a signed request like anybody's.
+    pub async fn put(&self, key: &str, content_type: &str, bytes: &[u8]) {
+        let client = AmazonS3Builder::new()
+            .with_bucket_name(BUCKET)
+            .with_endpoint(&self.endpoint)
+            .with_allow_http(true)
+            .with_region(REGION)
+            .with_access_key_id(ACCESS_KEY_ID)
+            .with_secret_access_key(SECRET_ACCESS_KEY)
+            .build()
+            .expect("a client");
+        let attributes = Attributes::from_iter([(Attribute::ContentType, content_type.to_owned())]);
+        let options = PutOptions { attributes, ..PutOptions::default() };
+        client.put_opts(&key.into(), bytes.to_vec().into(), options).await.expect("the bucket takes it");
     }
 
     /// Every request gets this, until another call or [`Bucket::heal`]. Counts from 0 again.
