@@ -89,7 +89,8 @@ async fn crash(mut app: App, owner: &Person, told: &Arc<Mutex<Told>>, pause: Dur
         let bytes = match number % 3 {
             0 => VTT.to_vec(),
             1 => mp4().to_vec(),
-            _ => padded(mp4(), 1_500_000),
+            // In a bucket, two parts.
+            _ => padded(mp4(), 6_000_000),
         };
         let (told, ending) = (Arc::clone(told), Arc::clone(&ending));
         let (base, token) = (app.base.clone(), owner.token.clone());
@@ -111,7 +112,7 @@ on_both_stores! {
 async fn a_server_killed_during_uploads_leaves_no_bytes_without_row_and_no_row_without_bytes(home: Home) {
     let _turn = my_turn().await;
     let db = TestDb::create();
-    let plan = home.plan(&db);
+    let plan = home.plan(&db).with("PLAYHOUSE_STORAGE__PART_BYTES", "5242880");
     let mut conn = db.connect();
     let mut app = plan.start();
     let owner = app.register().await;

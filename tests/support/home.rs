@@ -26,6 +26,8 @@ pub struct Found {
     pub temporary: Vec<PathBuf>,
     /// Uploads in parts that are no object yet.
     pub unfinished: usize,
+    /// Their parts.
+    pub parts: usize,
     /// Stored bytes in the media folder where they belong into the bucket.
     pub astray: BTreeMap<String, u64>,
 }
@@ -69,10 +71,14 @@ impl Home {
     pub fn look(&self, folder: &Path) -> Found {
         let media_folder::Found { stored, temporary } = media_folder::look(folder);
         match &self.bucket {
-            None => Found { stored, temporary, unfinished: 0, astray: BTreeMap::new() },
-            Some(bucket) => {
-                Found { stored: bucket.objects(), temporary, unfinished: bucket.unfinished(), astray: stored }
-            }
+            None => Found { stored, temporary, unfinished: 0, parts: 0, astray: BTreeMap::new() },
+            Some(bucket) => Found {
+                stored: bucket.objects(),
+                temporary,
+                unfinished: bucket.unfinished(),
+                parts: bucket.parts(),
+                astray: stored,
+            },
         }
     }
 

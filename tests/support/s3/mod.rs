@@ -149,8 +149,12 @@ impl Bucket {
 
     /// How many uploads in parts are neither completed nor aborted.
     pub fn unfinished(&self) -> usize {
-        let names = fs::read_dir(&self.root).expect("a folder").flatten().map(|entry| entry.file_name());
-        names.filter(|name| name.to_str().is_some_and(|name| name.starts_with(".upload-"))).count()
+        self.beginning_with(".upload-")
+    }
+
+    /// How many parts there are of such uploads.
+    pub fn parts(&self) -> usize {
+        self.beginning_with(".upload_id-")
     }
 
     /// The bytes of an object as they lie there.
@@ -190,6 +194,11 @@ impl Bucket {
     fn headers(&self, key: &str) -> Value {
         let text = fs::read(self.beside(key, "metadata")).expect("an object");
         serde_json::from_slice(&text).expect("JSON")
+    }
+
+    fn beginning_with(&self, beginning: &str) -> usize {
+        let names = fs::read_dir(&self.root).expect("a folder").flatten().map(|entry| entry.file_name());
+        names.filter(|name| name.to_str().is_some_and(|name| name.starts_with(beginning))).count()
     }
 
     fn place(&self, key: &str) -> PathBuf {
