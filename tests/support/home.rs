@@ -24,9 +24,7 @@ pub struct Found {
     pub stored: BTreeMap<String, u64>,
     /// Bytes that arrive and the journal, which are in the media folder wherever the bytes go.
     pub temporary: Vec<PathBuf>,
-    /// Uploads in parts that are no object yet.
-    pub unfinished: usize,
-    /// Their parts.
+    /// Parts of objects that are none yet.
     pub parts: usize,
     /// Stored bytes in the media folder where they belong into the bucket.
     pub astray: BTreeMap<String, u64>,
@@ -35,7 +33,7 @@ pub struct Found {
 impl Found {
     /// Whether these alone are there, and nothing is under way.
     pub fn is_just(&self, files: &BTreeMap<String, u64>) -> bool {
-        self.stored == *files && self.temporary.is_empty() && self.unfinished == 0 && self.astray.is_empty()
+        self.stored == *files && self.temporary.is_empty() && self.parts == 0 && self.astray.is_empty()
     }
 }
 
@@ -48,6 +46,11 @@ impl Home {
     /// A bucket of its own.
     pub fn bucket() -> Self {
         Self { bucket: Some(Bucket::start()) }
+    }
+
+    /// The bucket, for a test that is about one.
+    pub fn s3(&self) -> &Bucket {
+        self.bucket.as_ref().expect("a bucket")
     }
 
     /// A server over the database whose new bytes go here.
@@ -71,14 +74,8 @@ impl Home {
     pub fn look(&self, folder: &Path) -> Found {
         let media_folder::Found { stored, temporary } = media_folder::look(folder);
         match &self.bucket {
-            None => Found { stored, temporary, unfinished: 0, parts: 0, astray: BTreeMap::new() },
-            Some(bucket) => Found {
-                stored: bucket.objects(),
-                temporary,
-                unfinished: bucket.unfinished(),
-                parts: bucket.parts(),
-                astray: stored,
-            },
+            None => Found { stored, temporary, parts: 0, astray: BTreeMap::new() },
+            Some(bucket) => Found { stored: bucket.objects(), temporary, parts: bucket.parts(), astray: stored },
         }
     }
 

@@ -3,6 +3,7 @@
 use std::{
     future::ready,
     io,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -36,6 +37,8 @@ pub enum Fault {
     Lost,
     /// All bytes are announced, half of them come, then the connection is closed.
     HalfBody,
+    /// All bytes are announced, half of them come, and then nothing.
+    Stall,
     /// Half of the bytes, announced as such; a `Content-Range` still tells of all.
     ShortBody,
     /// So many bytes of a body a second.
@@ -73,13 +76,23 @@ struct State {
 }
 
 /// The fault of a bucket, and what was asked of it since that was set.
-#[derive(Default)]
 pub(super) struct Faults {
+    root: PathBuf,
     state: Mutex<State>,
     changed: watch::Sender<()>,
 }
 
 impl Faults {
+    /// None, of the bucket of a server over this folder.
+    pub(super) fn new(root: &Path) -> Self {
+        Self { root: root.to_owned(), state: Mutex::default(), changed: watch::Sender::default() }
+    }
+
+    /// Whether the upload in parts is neither completed nor aborted.
+    fn has(&self, upload: &str) -> bool {
+        self.root.join(format!(".upload-{upload}.json")).exists()
+    }
+
     pub(super) fn set(&self, fault: Option<(Matches, Fault)>) {
         let mut state = self.state();
         *state = State { fault, asked: Vec::new() };
@@ -149,13 +162,23 @@ pub(super) async fn answer(
         Some(Fault::Refuse) => return Err("refused".into()),
         _ => {}
     }
-    let with_body = request.method == Method::GET;
-    let response = service.call(Request::from_parts(request, Body::from(body))).await?;
+    let (with_body, upload) = (request.method == Method::GET, upload(&request));
+    let mut response = service.call(Request::from_parts(request, Body::from(body))).await?;
+    // `s3s-fs` forbids what is done to an upload that there is not. With the wrong keys nobody gets to know one.
+    if response.status() == StatusCode::FORBIDDEN && upload.is_some_and(|upload| !faults.has(&upload)) {
+        *response.status_mut() = StatusCode::NOT_FOUND;
+    }
     match fault {
         Some(Fault::Lost) => Err("lost".into()),
         Some(fault) if with_body && response.status().is_success() => spoilt(response, &fault),
         _ => Ok(response),
     }
+}
+
+/// The upload in parts that a request is about.
+fn upload(request: &Parts) -> Option<String> {
+    let parameters = request.uri.query()?.split('&');
+    parameters.filter_map(|parameter| parameter.strip_prefix("uploadId=")).map(str::to_owned).next()
 }
 
 async fn failed(status: u16, body: Incoming) -> Result<HttpResponse, StdError> {
@@ -184,6 +207,7 @@ fn spoilt(response: HttpResponse, fault: &Fault) -> Result<HttpResponse, StdErro
     let (mut head, body) = response.into_parts();
     let body = match (fault, half) {
         (Fault::HalfBody, Some(half)) => streamed(first(body, half).chain(stream::once(cut()))),
+        (Fault::Stall, Some(half)) => streamed(first(body, half).chain(stream::pending())),
         (Fault::ShortBody, Some(half)) => {
             head.headers.insert(CONTENT_LENGTH, half.into());
             streamed(first(body, half))

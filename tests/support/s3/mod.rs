@@ -53,7 +53,7 @@ impl Bucket {
         let service = service.build();
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
-        let faults = Arc::new(Faults::default());
+        let faults = Arc::new(Faults::new(&root));
         let (stop, stopped) = oneshot::channel();
         let thread = thread::spawn({
             let faults = Arc::clone(&faults);
@@ -167,6 +167,11 @@ impl Bucket {
         fs::write(self.place(key), bytes).expect("an object");
         // Where the tag was kept: without, it is reckoned from the bytes.
         fs::remove_file(self.beside(key, "internal")).expect("an object");
+    }
+
+    /// Makes an object so long, with a hole behind its bytes. Headers and tag stay.
+    pub fn stretch(&self, key: &str, length: u64) {
+        fs::File::options().write(true).open(self.place(key)).and_then(|file| file.set_len(length)).expect("an object");
     }
 
     /// Turns the bits of the byte in the middle. Size, headers and tag stay.
