@@ -106,9 +106,9 @@ async fn show(progress: &Progress) -> std::convert::Infallible {
         let of = |number: &AtomicU64| number.load(Ordering::Relaxed);
         let files = format!("{} of {} files", of(&progress.seen), of(&progress.files));
         bar.set_length(of(&progress.bytes));
-        bar.set_position(of(&progress.seen_bytes));
+        bar.set_position(of(&progress.there));
         if bar.is_hidden() && passed >= next_line {
-            tracing::info!(bytes = of(&progress.seen_bytes), of = of(&progress.bytes), "{files}");
+            tracing::info!(bytes = of(&progress.there), of = of(&progress.bytes), "{files}");
             next_line += LINE;
         }
         bar.set_message(files);

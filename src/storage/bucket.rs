@@ -23,7 +23,7 @@ use secrecy::ExposeSecret as _;
 use tokio::sync::Semaphore;
 
 use self::parts::Parcel;
-pub(super) use self::parts::UnderWay;
+pub(super) use self::parts::Sending;
 use super::{StoreError, object::ObjectStream};
 use crate::{
     domain::ids::FileId,
@@ -210,8 +210,7 @@ impl Bucket {
     }
 
     /// Sends the whole file at `path` as the object of `id`. Dropped before it is done, or failed, it leaves
-    /// nothing: parts that came are given up, by a task. While there are parts, `note` names the upload. As long as anything of
-    /// it may still change the bucket, `under_way` is held.
+    /// nothing: parts that came are given up, by a task. See [`Sending`].
     ///
     /// # Errors
     /// [`StoreError::Bucket`].
@@ -219,11 +218,10 @@ impl Bucket {
         &self,
         id: FileId,
         path: &FilePath,
-        note: &FilePath,
         about: &About,
-        under_way: UnderWay,
+        sending: Sending,
     ) -> Result<(), StoreError> {
-        let parcel = Parcel { key: self.key(id), path, note, attributes: about.attributes(), under_way };
+        let parcel = Parcel { key: self.key(id), path, attributes: about.attributes(), sending };
         parts::send(self, parcel).await
     }
 

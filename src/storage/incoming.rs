@@ -11,7 +11,7 @@ use std::{
 use sha2::{Digest as _, Sha256};
 use tokio::{sync::mpsc, task::JoinHandle};
 
-use super::{About, Journaled, Place, StoreError, blocking, journaled, remove};
+use super::{About, Journaled, Place, StoreError, blocking, bucket::Sending, journaled, remove};
 use crate::domain::ids::FileId;
 
 /// Bytes that are written at once. Two such buffers at most are held per upload.
@@ -283,7 +283,8 @@ impl Received {
         let (under_way, ended) = mpsc::channel(1);
         self.temporary.kept = Kept::Bucket;
         self.temporary.under_way = Some(ended);
-        bucket.put(id, &place.journal(id), &place.upload_note(id), about, under_way).await
+        let sending = Sending { note: place.upload_note(id), _under_way: under_way, counted: Arc::default() };
+        bucket.put(id, &place.journal(id), about, sending).await
     }
 
     /// Puts the bytes in their final place, with an entry in the journal. Insert the row next. Where that place is the

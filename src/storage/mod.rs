@@ -31,7 +31,10 @@ use std::{
     fs::File,
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::SystemTime,
 };
 
@@ -226,7 +229,7 @@ impl Store {
             StoredBytes::Bucket(bytes) => {
                 // Under another id: nothing of the file itself is in doubt meanwhile.
                 let incoming = self.receive(bytes.len()).await?;
-                let fetched = pour(&bytes, incoming).await?;
+                let fetched = pour(&bytes, incoming, &AtomicU64::default()).await?;
                 Ok(LocalCopy { path: fetched.path(), _fetched: Some(fetched) })
             }
         }
@@ -261,12 +264,13 @@ impl Store {
     }
 }
 
-/// Reads an object whole into `incoming`.
-async fn pour(bytes: &ObjectBytes, mut incoming: Incoming) -> Result<Received, StoreError> {
+/// Reads an object whole into `incoming`; `counted` is told the bytes that have come.
+async fn pour(bytes: &ObjectBytes, mut incoming: Incoming, counted: &AtomicU64) -> Result<Received, StoreError> {
     if !bytes.is_empty() {
         let mut pieces = bytes.part(0..bytes.len()).await?;
         while let Some(piece) = pieces.try_next().await? {
             incoming.write(&piece).await?;
+            counted.fetch_add(u64::try_from(piece.len()).unwrap_or_default(), Ordering::Relaxed);
         }
     }
     incoming.finish().await

@@ -16,7 +16,10 @@ use futures_util::TryStreamExt as _;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
-use super::{About, Bucket, BucketError, Incoming, ObjectBytes, Store, StoreError, blocking, incoming::hexadecimal};
+use super::{
+    About, Bucket, BucketError, Incoming, ObjectBytes, Store, StoreError, blocking, bucket::Sending,
+    incoming::hexadecimal, pour,
+};
 use crate::{domain::ids::FileId, settings::StorageKind};
 
 /// A file that is to be in another home.
@@ -53,7 +56,8 @@ pub enum Care {
 }
 
 impl Store {
-    /// Brings the bytes of `file` to `to`; `counted` is told the bytes that were copied. Those in the other home stay.
+    /// Brings the bytes of `file` to `to`; `counted` is told how many are there, as they come. Those in the other home
+    /// stay. (Where there is no bucket, there is no other home.)
     ///
     /// # Errors
     /// The disk's, the bucket's; then it is worth trying again.
@@ -81,6 +85,7 @@ impl Store {
         let known = bucket.facts(file.id).await?.filter(|facts| facts.size == file.size);
         let is_told = known.as_ref().is_some_and(|facts| facts.sha256.as_ref() == Some(&file.about.sha256));
         if known.is_some() && (is_told && care == Care::Glance || is_right(bucket, file).await?) {
+            counted.fetch_add(file.size, Ordering::Relaxed);
             return Ok(Brought::Present);
         }
         let home = self.place.home(file.id);
@@ -89,8 +94,9 @@ impl Store {
             return Ok(if known.is_some() { Brought::Damaged } else { Brought::Lost });
         }
         let (under_way, _) = mpsc::channel(1);
-        bucket.put(file.id, &home, &self.place.upload_note(file.id), &file.about, under_way).await?;
-        counted.fetch_add(file.size, Ordering::Relaxed);
+        let sending =
+            Sending { note: self.place.upload_note(file.id), _under_way: under_way, counted: Arc::clone(counted) };
+        bucket.put(file.id, &home, &file.about, sending).await?;
         if is_right(bucket, file).await? {
             return Ok(Brought::Copied);
         }
@@ -117,6 +123,7 @@ impl Store {
             Err(error) => Err(error),
         };
         if blocking(look).await? {
+            counted.fetch_add(size, Ordering::Relaxed);
             return Ok(Brought::Present);
         }
         if bucket.facts(id).await?.is_none() {
@@ -125,8 +132,7 @@ impl Store {
         let incoming = Incoming::begin(Arc::clone(&self.place), id, size).await?;
         let stand_in = Arc::new(self.place.stand_in(size, SystemTime::UNIX_EPOCH)?);
         let bytes = ObjectBytes { bucket: bucket.clone(), id, length: size, stand_in };
-        let received = super::pour(&bytes, incoming).await?;
-        counted.fetch_add(size, Ordering::Relaxed);
+        let received = pour(&bytes, incoming, counted).await?;
         if received.sha256() != file.about.sha256 {
             return Ok(Brought::Damaged);
         }

@@ -39,8 +39,8 @@ pub struct Progress {
     pub bytes: AtomicU64,
     /// Files that were seen to.
     pub seen: AtomicU64,
-    /// Bytes of files that were seen to.
-    pub seen_bytes: AtomicU64,
+    /// Bytes that are there.
+    pub there: Arc<AtomicU64>,
 }
 
 /// What came of it.
@@ -103,11 +103,9 @@ impl Mover {
         };
         let mut brought = stream::iter(page)
             .map(async |file| {
-                let counted = Arc::new(AtomicU64::new(0));
                 let movable = Movable { id: file.id, size: file.size, about: about(&file) };
-                let came = self.store.bring(to, &movable, care, &counted).await;
+                let came = self.store.bring(to, &movable, care, &progress.there).await;
                 progress.seen.fetch_add(1, Ordering::Relaxed);
-                progress.seen_bytes.fetch_add(file.size, Ordering::Relaxed);
                 (file.id, came)
             })
             .buffer_unordered(TOGETHER);
