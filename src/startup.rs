@@ -394,6 +394,7 @@ fn cors() -> Cors {
         .allow_any_header()
         .expose_headers([
             header::CONTENT_RANGE,
+            header::CONTENT_DISPOSITION,
             header::CONTENT_LENGTH,
             header::ETAG,
             header::LINK,

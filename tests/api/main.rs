@@ -51,6 +51,7 @@ mod settings;
 mod soak_views;
 mod stalls;
 mod statistics;
+mod store_move;
 mod stores;
 mod tokens;
 mod tour;
