@@ -15,6 +15,7 @@ mod accounts;
 mod architecture;
 mod bad_input;
 mod browser;
+mod bucket_upkeep;
 mod caches;
 mod casting;
 mod channels;
