@@ -36,6 +36,8 @@ const SHA256: &str = "sha256";
 const NAME: &str = "name";
 /// Bytes of a name that travel: S3 takes 2048 for all metadata.
 const MOST_NAME: usize = 1500;
+/// So long whoever asks whether the bucket is ready waits for it.
+const READY_WITHIN: Duration = Duration::from_millis(900);
 /// The pauses between tries do not grow beyond this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
@@ -155,7 +157,7 @@ struct Inner {
     part_bytes: usize,
     /// Who holds one holds a part in memory.
     parts: Arc<Semaphore>,
-    timeout: Duration,
+    read_timeout: Duration,
     pauses: ExponentialBuilder,
     /// How long links hold that readers are sent to; `None`: they are sent to none.
     link_life: Option<Duration>,
@@ -197,7 +199,7 @@ impl Bucket {
             prefix: settings.prefix.clone(),
             part_bytes: settings.part_bytes,
             parts: Arc::new(Semaphore::new(settings.parallel_parts)),
-            timeout,
+            read_timeout: millis(settings.read_timeout_ms),
             pauses,
             link_life: Some(settings.redirect_seconds)
                 .filter(|life| *life > 0)
@@ -246,7 +248,7 @@ impl Bucket {
     async fn begin(&self, id: FileId, part: Range<u64>) -> Result<ObjectStream, StoreError> {
         let wanted = part.end.saturating_sub(part.start);
         let options = GetOptions { range: Some(GetRange::Bounded(part)), ..GetOptions::default() };
-        let timeout = self.0.timeout;
+        let timeout = self.0.read_timeout;
         let first = async {
             let mut bytes = self.0.single.get_opts(&self.key(id), options).await?.into_stream();
             let first = bytes.try_next().await?.filter(|bytes| !bytes.is_empty());
@@ -320,7 +322,7 @@ impl Bucket {
         // What lies below an id that no file has: nothing. Asked for the object itself, a bucket that is not there would
         // answer as one that has none.
         let mut nothing = self.0.single.list(Some(&self.key(FileId::from(uuid::Uuid::nil()))));
-        matches!(tokio::time::timeout(self.0.timeout, nothing.try_next()).await, Ok(Ok(_)))
+        matches!(tokio::time::timeout(READY_WITHIN, nothing.try_next()).await, Ok(Ok(_)))
     }
 }
 
