@@ -393,7 +393,9 @@ fn cors() -> Cors {
         .allowed_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_any_header()
         .expose_headers([
+            header::CONTENT_DISPOSITION,
             header::CONTENT_RANGE,
+            header::CONTENT_DISPOSITION,
             header::CONTENT_LENGTH,
             header::ETAG,
             header::LINK,

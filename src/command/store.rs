@@ -80,7 +80,7 @@ impl StoreCommand {
     ///
     /// # Errors
     /// See [`StoreCommandError`].
-    pub async fn carry_out(self, mover: &Mover) -> Result<(), StoreCommandError> {
+    pub async fn carry_out(self, hand: &Mover) -> Result<(), StoreCommandError> {
         let Self::Move(Move { to, remove }) = self;
         let to = match to {
             Place::Local => StorageKind::Local,
@@ -89,7 +89,7 @@ impl StoreCommand {
         let source = if remove { Source::Remove } else { Source::Keep };
         let progress = Arc::new(Progress::default());
         let moved = tokio::select! {
-            moved = mover.run(to, source, &progress) => moved?,
+            moved = hand.run(to, source, &progress) => moved?,
             never = show(&progress) => match never {},
         };
         tell(&moved)

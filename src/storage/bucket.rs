@@ -14,7 +14,7 @@ use futures_util::{TryStreamExt as _, stream::BoxStream};
 use object_store::{
     Attribute, Attributes, BackoffConfig, ClientOptions, GetOptions, GetRange, ObjectStore as _, ObjectStoreExt as _,
     RetryConfig,
-    aws::{AmazonS3, AmazonS3Builder},
+    aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey},
     path::Path as Key,
     signer::{Method, SignedUrlOptions, Signer as _},
 };
@@ -36,6 +36,8 @@ const SHA256: &str = "sha256";
 const NAME: &str = "name";
 /// Bytes of a name that travel: S3 takes 2048 for all metadata.
 const MOST_NAME: usize = 1500;
+/// So long whoever asks whether the bucket is ready waits for it.
+const READY_WITHIN: Duration = Duration::from_millis(900);
 /// The pauses between tries do not grow beyond this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
@@ -155,7 +157,7 @@ struct Inner {
     part_bytes: usize,
     /// Who holds one holds a part in memory.
     parts: Arc<Semaphore>,
-    timeout: Duration,
+    read_timeout: Duration,
     pauses: ExponentialBuilder,
     /// How long links hold that readers are sent to; `None`: they are sent to none.
     link_life: Option<Duration>,
@@ -197,7 +199,7 @@ impl Bucket {
             prefix: settings.prefix.clone(),
             part_bytes: settings.part_bytes,
             parts: Arc::new(Semaphore::new(settings.parallel_parts)),
-            timeout,
+            read_timeout: millis(settings.read_timeout_ms),
             pauses,
             link_life: Some(settings.redirect_seconds)
                 .filter(|life| *life > 0)
@@ -246,7 +248,7 @@ impl Bucket {
     async fn begin(&self, id: FileId, part: Range<u64>) -> Result<ObjectStream, StoreError> {
         let wanted = part.end.saturating_sub(part.start);
         let options = GetOptions { range: Some(GetRange::Bounded(part)), ..GetOptions::default() };
-        let timeout = self.0.timeout;
+        let timeout = self.0.read_timeout;
         let first = async {
             let mut bytes = self.0.single.get_opts(&self.key(id), options).await?.into_stream();
             let first = bytes.try_next().await?.filter(|bytes| !bytes.is_empty());
@@ -315,30 +317,29 @@ impl Bucket {
         Ok(Some(self.0.patient.signed_url_opts(method, &self.key(id), life, &asked).await?.to_string()))
     }
 
-    /// Whether the bucket answers, and takes our keys.
+    /// Whether the bucket is there, and takes our keys.
     pub async fn is_ready(&self) -> bool {
-        let options = GetOptions { head: true, ..GetOptions::default() };
-        // An id that no file has.
-        let nothing = self.key(FileId::from(uuid::Uuid::nil()));
-        let asked = self.0.single.get_opts(&nothing, options);
-        match tokio::time::timeout(self.0.timeout, asked).await {
-            Ok(Ok(_) | Err(object_store::Error::NotFound { .. })) => true,
-            Ok(Err(_)) | Err(_) => false,
-        }
+        // What lies below an id that no file has: nothing. Asked for the object itself, a bucket that is not there would
+        // answer as one that has none.
+        let mut nothing = self.0.single.list(Some(&self.key(FileId::from(uuid::Uuid::nil()))));
+        matches!(tokio::time::timeout(READY_WITHIN, nothing.try_next()).await, Ok(Ok(_)))
     }
 }
 
 fn builder(settings: &StorageSettings) -> AmazonS3Builder {
-    let mut builder = AmazonS3Builder::from_env()
+    let (key, secret) = (settings.access_key_id.expose_secret(), settings.secret_access_key.expose_secret());
+    // What the environment has besides (a session, an address) goes with its keys, not with ours.
+    let mut builder = if key.is_empty() { AmazonS3Builder::from_env() } else { AmazonS3Builder::new() }
         .with_bucket_name(&settings.bucket)
         .with_region(&settings.region)
         .with_virtual_hosted_style_request(!settings.path_style)
         // One is removed at a time, by the request that every service knows.
         .with_disable_bulk_delete(true);
     if !settings.endpoint.is_empty() {
-        builder = builder.with_endpoint(settings.endpoint.trim_end_matches('/'));
+        let endpoint = settings.endpoint.trim_end_matches('/');
+        // The second is the environment's AWS_ENDPOINT_URL_S3, which would go before ours.
+        builder = builder.with_endpoint(endpoint).with_config(AmazonS3ConfigKey::S3Endpoint, endpoint);
     }
-    let (key, secret) = (settings.access_key_id.expose_secret(), settings.secret_access_key.expose_secret());
     if !key.is_empty() {
         builder = builder.with_access_key_id(key).with_secret_access_key(secret);
     }

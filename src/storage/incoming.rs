@@ -50,7 +50,7 @@ impl Temporary {
         Journaled { place: Arc::clone(&self.place), id: self.id }
     }
 
-    /// The bytes go from the bucket too, as far as it answers; else the next sweep sees to them.
+    /// The bytes go from the bucket too, as soon as it lets go of them.
     fn take_back(&mut self) {
         let (place, id, under_way) = (Arc::clone(&self.place), self.id, self.under_way.take());
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
@@ -58,9 +58,7 @@ impl Temporary {
                 if let Some(mut under_way) = under_way {
                     under_way.recv().await;
                 }
-                if let Err(error) = journaled::discard(place, id).await {
-                    tracing::warn!(error = ?error, "bytes that were given up stay until the next sweep");
-                }
+                journaled::discard_in_time(place, id).await;
             });
         }
     }

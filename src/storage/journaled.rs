@@ -1,9 +1,13 @@
 //! A file whose row and bytes may disagree: what becomes of its bytes when the row has said so.
 
-use std::sync::Arc;
+use std::{fs::OpenOptions, sync::Arc, time::Duration};
 
 use super::{Place, StoreError, blocking, remove};
 use crate::domain::ids::FileId;
+
+/// Pauses between tries to remove bytes from a store that is away.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Bytes in their final place whose row is not there yet, or is about to go. Dropped without a word, they stay in the
 /// journal: nothing is lost or kept wrongly, whatever became of the row.
@@ -49,4 +53,20 @@ pub(super) async fn discard(place: Arc<Place>, id: FileId) -> Result<(), StoreEr
         remove(&place.journal(id))
     });
     cleared.await
+}
+
+/// As [`discard`], until it is done: of bytes that are in the bucket, or on their way there. Here, their room is free at
+/// once. A process that ends before leaves it to the next sweep.
+pub(super) async fn discard_in_time(place: Arc<Place>, id: FileId) {
+    let journal = place.journal(id);
+    let emptied = blocking(move || OpenOptions::new().write(true).truncate(true).open(journal)).await;
+    if let Err(error) = emptied {
+        tracing::warn!(?error, %id, "bytes that were given up keep their room for now");
+    }
+    let mut pause = FIRST_PAUSE;
+    while let Err(error) = discard(Arc::clone(&place), id).await {
+        tracing::warn!(?error, %id, "bytes that were given up stay for now");
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
 }

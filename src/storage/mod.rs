@@ -371,6 +371,7 @@ pub(crate) mod tests {
         stored.keep().await.unwrap();
         let removal = dead.begin_removal(stored_id).await.unwrap();
         fs::write(dead.place.journal(FileId::new()), b"only half here").unwrap();
+        fs::write(dead.place.own.join("of-a-moment.facts"), b"").unwrap();
         let rows = HashSet::from([with_row.id()]);
         let keep = with_row.id();
         drop((with_row, without_row, removal, dead));

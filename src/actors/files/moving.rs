@@ -104,34 +104,34 @@ impl Mover {
         let mut brought = stream::iter(page)
             .map(async |file| {
                 let movable = Movable { id: file.id, size: file.size, about: about(&file) };
-                let came = self.store.bring(to, &movable, care, &progress.there).await;
+                let result = self.store.bring(to, &movable, care, &progress.there).await;
                 progress.seen.fetch_add(1, Ordering::Relaxed);
-                (file.id, came)
+                (file.id, result)
             })
             .buffer_unordered(TOGETHER);
-        let (mut came, mut failed) = (Vec::new(), None);
+        let (mut done, mut failed) = (Vec::new(), None);
         while let Some((id, result)) = brought.next().await {
             match result {
-                Ok(brought) => came.push((id, brought)),
+                Ok(brought) => done.push((id, brought)),
                 Err(error) => failed = failed.or(Some(error)),
             }
         }
         drop(brought);
-        self.settle(came, to, source, moved).await?;
+        self.settle(done, to, source, moved).await?;
         failed.map_or(Ok(()), |error| Err(error.into()))
     }
 
     /// What servers removed meanwhile goes again; of the rest the source goes, where it is to go.
     async fn settle(
         &self,
-        came: Vec<(FileId, Brought)>,
+        done: Vec<(FileId, Brought)>,
         to: StorageKind,
         source: Source,
         moved: &mut Moved,
     ) -> Result<(), FilesError> {
-        let ids: Vec<_> = came.iter().map(|(id, _)| id.uuid()).collect();
+        let ids: Vec<_> = done.iter().map(|(id, _)| id.uuid()).collect();
         let rows = self.db.run(move |conn| files::which_exist(conn, &ids).map_err(DbError::from)).await?;
-        for (id, brought) in came {
+        for (id, brought) in done {
             if !rows.contains(&id.uuid()) {
                 moved.gone += 1;
                 self.store.take_from(to, id).await?;

@@ -79,7 +79,7 @@ impl Bucket {
     }
 
     /// The settings of [`Bucket::configure`].
-    pub fn variables(&self) -> [(&'static str, &str); 9] {
+    pub fn variables(&self) -> [(&'static str, &str); 10] {
         [
             ("PLAYHOUSE_STORAGE__BUCKET", BUCKET),
             ("PLAYHOUSE_STORAGE__ENDPOINT", &self.endpoint),
@@ -88,6 +88,7 @@ impl Bucket {
             ("PLAYHOUSE_STORAGE__ACCESS_KEY_ID", ACCESS_KEY_ID),
             ("PLAYHOUSE_STORAGE__SECRET_ACCESS_KEY", SECRET_ACCESS_KEY),
             ("PLAYHOUSE_STORAGE__CONNECT_TIMEOUT_MS", "1000"),
+            ("PLAYHOUSE_STORAGE__READ_TIMEOUT_MS", "1000"),
             ("PLAYHOUSE_STORAGE__TIMEOUT_MS", "1000"),
             ("PLAYHOUSE_STORAGE__BACKOFF_MS", "2"),
         ]
