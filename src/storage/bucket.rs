@@ -351,7 +351,8 @@ fn is_passing(error: &StoreError) -> bool {
     match error {
         StoreError::Bucket(BucketError::Failed(error)) => !matches!(
             error,
-            object_store::Error::PermissionDenied { .. }
+            object_store::Error::NotFound { .. }
+                | object_store::Error::PermissionDenied { .. }
                 | object_store::Error::Unauthenticated { .. }
                 | object_store::Error::InvalidPath { .. }
         ),

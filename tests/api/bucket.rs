@@ -12,6 +12,7 @@ use reqwest::Method;
 use crate::support::{
     app::{Answer, App, Plan},
     home::Home,
+    media::{mp4, padded},
     people::Person,
     s3::{Bucket, Fault},
     stores::TestDb,
@@ -30,22 +31,24 @@ struct House {
 }
 
 /// A server over a bucket, with these settings besides.
-async fn house(settings: &[(&str, &str)]) -> House {
+async fn house(settings: &[Settings]) -> House {
     let (home, db) = (Home::bucket(), TestDb::create());
-    let plan = settings.iter().fold(home.plan(&db), |plan, (name, value)| plan.with(name, value));
+    let plan = settings.iter().copied().flatten().fold(home.plan(&db), |plan, (name, value)| plan.with(name, value));
     let app = plan.start();
     let owner = app.register().await;
     House { app, owner, plan, db, home }
 }
 
+type Settings = &'static [(&'static str, &'static str)];
+
 /// The bucket is given up soon.
-const IMPATIENT: (&str, &str) = ("PLAYHOUSE_STORAGE__TIMEOUT_MS", "400");
-/// Of [`two_parts`] there are two.
-const SMALL_PARTS: (&str, &str) = ("PLAYHOUSE_STORAGE__PART_BYTES", "5242880");
+const IMPATIENT: Settings = &[("PLAYHOUSE_STORAGE__READ_TIMEOUT_MS", "500"), ("PLAYHOUSE_STORAGE__TIMEOUT_MS", "500")];
+/// [`two_parts`] are two.
+const SMALL_PARTS: Settings = &[("PLAYHOUSE_STORAGE__PART_BYTES", "5242880")];
 
 /// A film that travels in parts.
 fn two_parts() -> Vec<u8> {
-    crate::support::media::padded(crate::support::media::mp4(), 7_000_000)
+    padded(mp4(), 7_000_000)
 }
 
 impl House {

@@ -66,7 +66,11 @@ impl Home {
     /// The settings that make new bytes go here.
     pub fn variables(&self) -> Vec<(&'static str, &str)> {
         // No test at both is about a bucket that is slow: where much is going on here, it is.
-        let own = [("PLAYHOUSE_STORAGE__KIND", "s3"), ("PLAYHOUSE_STORAGE__TIMEOUT_MS", "20000")];
+        let own = [
+            ("PLAYHOUSE_STORAGE__KIND", "s3"),
+            ("PLAYHOUSE_STORAGE__READ_TIMEOUT_MS", "20000"),
+            ("PLAYHOUSE_STORAGE__TIMEOUT_MS", "20000"),
+        ];
         self.bucket.iter().flat_map(|bucket| bucket.variables().into_iter().chain(own)).collect()
     }
 

@@ -44,7 +44,7 @@ async fn media_is(house: &House, word: &str) -> bool {
 
 #[actix_web::test]
 async fn while_the_bucket_is_away_what_needs_no_bytes_goes_on_and_readiness_names_it() {
-    let house = house(&[("PLAYHOUSE_STORAGE__TIMEOUT_MS", "3000")]).await;
+    let house = house(&[&[("PLAYHOUSE_STORAGE__READ_TIMEOUT_MS", "2000")]]).await;
     let id = house.app.upload(&house.owner, "a.mp4", mp4().to_vec()).await.id();
     assert!(media_is(&house, "ok").await);
     for fault in ways_to_be_away() {
@@ -66,7 +66,7 @@ async fn while_the_bucket_is_away_what_needs_no_bytes_goes_on_and_readiness_name
 
 #[actix_web::test]
 async fn a_server_starts_without_its_bucket_and_uses_it_once_it_is_there() {
-    let mut house = house(&[("PLAYHOUSE_STORAGE__TIMEOUT_MS", "1000")]).await;
+    let mut house = house(&[]).await;
     let bytes = noise(10_000);
     let id = house.put(&bytes).await;
     for fault in [Fault::Refuse, Fault::Hang] {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 
-use super::{House, house};
+use super::{House, Settings, house};
 use crate::support::{
     app::Answer,
     channels::tiny,
@@ -54,6 +54,9 @@ async fn bytes_are_found_wherever_they_lie_and_new_ones_go_where_the_setting_say
     assert!(crate::support::app::eventually(Duration::from_secs(20), none).await, "{:?}", home.look(&folder));
 }
 
+/// Readers are sent into the bucket.
+const SENDING_ON: Settings = &[("PLAYHOUSE_STORAGE__REDIRECT_SECONDS", "60")];
+
 /// The link to which a reader of `/media/{id}` is sent.
 async fn link(house: &House, method: Method, id: &str) -> String {
     let sent = house.ask(method, id, &[]).await;
@@ -69,7 +72,7 @@ async fn follow(house: &House, method: Method, link: &str, headers: &[(&str, &st
 
 #[actix_web::test]
 async fn a_reader_is_sent_to_the_bucket_by_a_link_that_holds_for_a_while_and_for_one_object() {
-    let house = house(&[("PLAYHOUSE_STORAGE__REDIRECT_SECONDS", "60")]).await;
+    let house = house(&[SENDING_ON]).await;
     let id = house.app.upload(&house.owner, "a.mp4", mp4().to_vec()).await.id();
     let another = house.put(&noise(100)).await;
     let link = link(&house, Method::GET, &id).await;
@@ -101,7 +104,7 @@ async fn a_reader_is_sent_to_the_bucket_by_a_link_that_holds_for_a_while_and_for
 
 #[actix_web::test]
 async fn who_may_not_read_gets_no_link_and_without_the_setting_there_is_none() {
-    let house = house(&[("PLAYHOUSE_STORAGE__REDIRECT_SECONDS", "60")]).await;
+    let house = house(&[SENDING_ON]).await;
     let id = house.app.upload(&house.owner, "a.png", png().to_vec()).await.id();
     let viewer = house.app.register().await;
     let path = format!("/media/{id}");

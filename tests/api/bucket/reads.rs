@@ -98,7 +98,8 @@ async fn a_large_object_takes_little_memory_however_slowly_it_is_read() {
 async fn read_to_the_end(house: &House, id: &str, range: Option<&str>) -> (Option<u64>, Vec<u8>, bool) {
     let request = house.app.request(Method::GET, &format!("/media/{id}"), Some(&house.owner));
     let request = range.into_iter().fold(request, |request, range| request.header("range", range));
-    let mut answer = request.send().await.expect("a head");
+    // A head whose body has broken off already does not come at all.
+    let Ok(mut answer) = request.send().await else { return (None, Vec::new(), true) };
     assert_eq!(answer.status(), if range.is_some() { 206 } else { 200 });
     let (length, mut bytes) = (answer.content_length(), Vec::new());
     loop {
@@ -125,8 +126,10 @@ async fn a_body_that_comes_short_ends_the_connection_and_is_never_taken_for_whol
         ] {
             house.bucket().reset();
             let (length, came, broke) = read_to_the_end(&house, id, range).await;
-            assert_eq!(length, Some(u64::try_from(part.len()).unwrap()), "{fault:?} {range:?}");
+            let whole = u64::try_from(part.len()).unwrap();
+            assert!(length.is_none_or(|length| length == whole), "{fault:?} {range:?}: {length:?}");
             assert!(broke && came.len() < part.len(), "{fault:?} {range:?}: {} bytes, {broke}", came.len());
+            assert!(*id == small || !came.is_empty(), "{fault:?} {range:?}: nothing of much comes");
             assert!(bytes[part].starts_with(&came), "{fault:?} {range:?}: other bytes");
             assert_eq!(house.bucket().requests(), 1, "{fault:?}: nothing is asked for again once bytes went out");
         }

@@ -32,7 +32,7 @@ async fn a_removal_while_the_bucket_is_away_holds_at_once_and_the_object_goes_on
 
 #[actix_web::test]
 async fn what_goes_by_a_job_goes_once_the_bucket_is_back() {
-    let house = house(&[IMPATIENT, ("PLAYHOUSE_JOBS__POLL_MS", "200")]).await;
+    let house = house(&[IMPATIENT, &[("PLAYHOUSE_JOBS__POLL_MS", "200")]]).await;
     let hash = house.app.share(&house.owner, "A walk", "").await;
     house.bucket().fail(Fault::Status(500));
     house.app.delete(&format!("/v/{hash}"), &house.owner).await.response(200);

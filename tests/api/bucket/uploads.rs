@@ -31,7 +31,7 @@ async fn upload(house: &House, bytes: &[u8]) -> Answer {
 
 #[actix_web::test]
 async fn an_object_is_told_its_hash_its_type_and_its_name_and_no_key_is_anybodys_word() {
-    let house = house(&[SMALL_PARTS, ("PLAYHOUSE_STORAGE__PREFIX", "media/of-")]).await;
+    let house = house(&[SMALL_PARTS, &[("PLAYHOUSE_STORAGE__PREFIX", "media/of-")]]).await;
     let long = format!("{}.vtt", "ф".repeat(251));
     for (name, bytes, kind, told) in [
         ("../Ein Lächeln.png", png().to_vec(), "image/png", "Ein%20L%C3%A4cheln%2Epng".to_owned()),
@@ -128,7 +128,7 @@ async fn with_wrong_keys_there_is_one_try_and_nothing_is_kept() {
     }
     house.bucket().reset();
     is_away(&stranger.get(&format!("/media/{kept}"), &house.owner).await);
-    assert_eq!(house.bucket().requests(), 1);
+    assert_eq!(house.bucket().requests_of(&Method::GET), 1);
     assert_eq!(stranger.request(Method::GET, "/readyz", None).send().await.unwrap().status(), 503);
     assert_eq!(house.bucket().objects().keys().collect::<Vec<_>>(), [&kept]);
     // What it could not take back, the next one does.

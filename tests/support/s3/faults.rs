@@ -4,7 +4,9 @@ use std::{
     future::ready,
     io,
     path::{Path, PathBuf},
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -12,7 +14,7 @@ use futures_util::{Stream, StreamExt as _, stream};
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::{
     Method, Request, StatusCode,
-    body::{Bytes, Frame, Incoming},
+    body::{Bytes, Frame, Incoming, SizeHint},
     header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue},
     http::request::Parts,
 };
@@ -163,7 +165,12 @@ pub(super) async fn answer(
         _ => {}
     }
     let (with_body, upload) = (request.method == Method::GET, upload(&request));
-    let mut response = service.call(Request::from_parts(request, Body::from(body))).await?;
+    let mut body = Shared(Arc::new(Mutex::new(body)));
+    let whole = Request::from_parts(request, Body::http_body_unsync(body.clone()));
+    let mut response = service.call(whole).await?;
+    if !response.status().is_success() {
+        body.drain().await?;
+    }
     // `s3s-fs` forbids what is done to an upload that there is not. With the wrong keys nobody gets to know one.
     if response.status() == StatusCode::FORBIDDEN && upload.is_some_and(|upload| !faults.has(&upload)) {
         *response.status_mut() = StatusCode::NOT_FOUND;
@@ -172,6 +179,34 @@ pub(super) async fn answer(
         Some(Fault::Lost) => Err("lost".into()),
         Some(fault) if with_body && response.status().is_success() => spoilt(response, &fault),
         _ => Ok(response),
+    }
+}
+
+/// The body of a request, of which what the service leaves can be taken.
+#[derive(Clone)]
+struct Shared(Arc<Mutex<Incoming>>);
+
+impl Shared {
+    async fn drain(&mut self) -> Result<(), StdError> {
+        while self.frame().await.transpose()?.is_some() {}
+        Ok(())
+    }
+}
+
+impl hyper::body::Body for Shared {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        Pin::new(&mut *self.0.lock().expect("nothing panics in there")).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.lock().expect("nothing panics in there").is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.lock().expect("nothing panics in there").size_hint()
     }
 }
 
@@ -192,8 +227,8 @@ async fn failed(status: u16, body: Incoming) -> Result<HttpResponse, StdError> {
 }
 
 /// Takes the whole request first, as S3 does: the sender is to see this, not a closed connection.
-async fn error(status: StatusCode, code: &str, mut body: Incoming) -> Result<HttpResponse, StdError> {
-    while body.frame().await.transpose()?.is_some() {}
+async fn error(status: StatusCode, code: &str, body: Incoming) -> Result<HttpResponse, StdError> {
+    Shared(Arc::new(Mutex::new(body))).drain().await?;
     let text = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code></Error>");
     let mut response = HttpResponse::new(Body::from(text));
     *response.status_mut() = status;
