@@ -250,7 +250,13 @@ impl Bucket {
         let options = GetOptions { range: Some(GetRange::Bounded(part)), ..GetOptions::default() };
         let timeout = self.0.read_timeout;
         let first = async {
-            let mut bytes = self.0.single.get_opts(&self.key(id), options).await?.into_stream();
+            let found = self.0.single.get_opts(&self.key(id), options).await?;
+            // Of an object that is shorter, it gives what there is.
+            let given = found.range.end.saturating_sub(found.range.start);
+            if given != wanted {
+                return Err(BucketError::Short { given, wanted }.into());
+            }
+            let mut bytes = found.into_stream();
             let first = bytes.try_next().await?.filter(|bytes| !bytes.is_empty());
             let first = first.ok_or(BucketError::Short { given: 0, wanted })?;
             Ok((first, bytes))

@@ -278,7 +278,7 @@ async fn pour(bytes: &ObjectBytes, mut incoming: Incoming, counted: &AtomicU64) 
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use std::{collections::HashSet, fs};
+    use std::{collections::HashSet, fs, future::ready};
 
     use uuid::Uuid;
 
@@ -377,10 +377,9 @@ pub(crate) mod tests {
         drop((with_row, without_row, removal, dead));
 
         let sweeper = Store::open(&folder.0, Homes::Disk).unwrap();
-        let failed = sweeper.sweep(async |_: Vec<FileId>| Err("no database")).await;
+        let failed = sweeper.sweep(|_| ready(Err("no database"))).await;
         assert!(failed.is_err());
-        let swept = sweeper
-            .sweep(async |ids: Vec<FileId>| Ok::<_, &str>(ids.into_iter().filter(|id| rows.contains(id)).collect()));
+        let swept = sweeper.sweep(|ids| ready(Ok::<_, &str>(ids.into_iter().filter(|id| rows.contains(id)).collect())));
         let swept = swept.await.unwrap();
         assert_eq!((swept.instances, swept.settled, swept.removed), (1, 4, 3));
         assert_eq!(folder.files(), 2, "the kept one, and the one in work");

@@ -26,6 +26,8 @@ pub struct Swept {
     pub settled: usize,
     /// Of these, the ones without a row, whose bytes were removed.
     pub removed: usize,
+    /// Dead processes whose folders wait for the bucket to be back.
+    pub left: usize,
 }
 
 /// Why a sweep ended early. What it had settled is settled.
@@ -48,23 +50,36 @@ struct Estate {
     lock: File,
 }
 
+impl Estate {
+    const fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.uploads.is_empty()
+    }
+}
+
 impl Store {
-    /// Settles the folders of dead processes. `exists` gives those of the ids whose rows exist,
+    /// Settles the folders of dead processes; where the bucket is away, those that need it are left. `exists` gives those of the ids whose rows exist,
     /// after every insertion that was under way has ended.
     ///
     /// # Errors
     /// See [`SweepError`].
-    pub async fn sweep<E, F>(&self, exists: F) -> Result<Swept, SweepError<E>>
+    pub async fn sweep<E, F, R>(&self, exists: F) -> Result<Swept, SweepError<E>>
     where
-        F: AsyncFn(Vec<FileId>) -> Result<HashSet<FileId>, E>,
+        F: Fn(Vec<FileId>) -> R,
+        R: Future<Output = Result<HashSet<FileId>, E>>,
     {
         let place = Arc::clone(&self.place);
         let mut swept = Swept::default();
         for folder in blocking(move || others(&place)).await? {
             let Some(estate) = blocking(move || take_over(folder)).await? else { continue };
+            // Asked once: it may take its time to say nothing.
+            if swept.left > 0 && !estate.is_empty() {
+                swept.left += 1;
+                continue;
+            }
             match self.clear_bucket_of(&estate, &exists).await {
                 Err(SweepError::Store(error @ StoreError::Bucket(_))) => {
-                    tracing::warn!(error = ?error, "what a dead process left stays until the bucket is back");
+                    tracing::warn!(error = ?error, "what dead processes left stays until the bucket is back");
+                    swept.left += 1;
                     continue;
                 }
                 cleared => cleared?,
@@ -84,9 +99,10 @@ impl Store {
     }
 
     /// Removes from the bucket what has no row, and gives up uploads in parts. The entries stay.
-    async fn clear_bucket_of<E, F>(&self, estate: &Estate, exists: &F) -> Result<(), SweepError<E>>
+    async fn clear_bucket_of<E, F, R>(&self, estate: &Estate, exists: &F) -> Result<(), SweepError<E>>
     where
-        F: AsyncFn(Vec<FileId>) -> Result<HashSet<FileId>, E>,
+        F: Fn(Vec<FileId>) -> R,
+        R: Future<Output = Result<HashSet<FileId>, E>>,
     {
         let Some(bucket) = self.place.bucket() else { return Ok(()) };
         for id in &estate.uploads {

@@ -25,12 +25,34 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const DISCARD_WAIT: Duration = Duration::from_secs(1);
 
 impl Files {
-    /// Settles what dead processes left in the store. Call it at the start.
+    /// Settles what dead processes left in the store. Call it at the start. What has to wait for a bucket that is away,
+    /// a task settles when it is back.
     ///
     /// # Errors
     /// The store's, the database's; what was not settled is settled at the next start.
     pub async fn sweep(&self) -> Result<Swept, FilesError> {
-        let swept = self.store.sweep(async |ids: Vec<FileId>| self.with_rows(ids).await).await;
+        let swept = self.sweep_once().await?;
+        if swept.left > 0 {
+            tokio::spawn(self.clone().sweep_in_time());
+        }
+        Ok(swept)
+    }
+
+    async fn sweep_in_time(self) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            tokio::time::sleep(pause).await;
+            match self.sweep_once().await {
+                Ok(swept) if swept.left == 0 => break,
+                Ok(_) => {}
+                Err(error) => tracing::warn!(?error, "what dead processes left stays for now"),
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    async fn sweep_once(&self) -> Result<Swept, FilesError> {
+        let swept = self.store.sweep(|ids| self.with_rows(ids)).await;
         swept.map_err(|error| match error {
             SweepError::Rows(error) => FilesError::Db(error),
             SweepError::Store(error) => FilesError::Store(error),

@@ -15,6 +15,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use object_store::{
@@ -24,13 +25,16 @@ use object_store::{
 };
 use tokio::{runtime::Handle, sync::mpsc, task::JoinHandle};
 
-use super::{Bucket, BucketError};
+use super::{Bucket, BucketError, missing};
 use crate::storage::{StoreError, blocking, remove};
 
 /// Parts an upload may have (S3).
 const MOST_PARTS: u64 = 10_000;
 /// Parts of one file that travel at the same time.
 const OF_A_FILE: usize = 2;
+/// Pauses between tries to give up an upload in a bucket that is away.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// What is to be sent.
 pub(super) struct Parcel<'a> {
@@ -84,7 +88,7 @@ pub(super) async fn send(bucket: &Bucket, parcel: Parcel<'_>) -> Result<(), Stor
 
 /// Gives up an upload in parts; that it is gone already is no error.
 pub(super) async fn give_up(bucket: &Bucket, key: &Key, upload: &MultipartId) -> Result<(), StoreError> {
-    match bucket.0.patient.abort_multipart(key, upload).await.map_err(StoreError::from) {
+    match bucket.0.patient.abort_multipart(key, upload).await.map_err(StoreError::from).map_err(missing) {
         Err(StoreError::NotFound) => Ok(()),
         other => other,
     }
@@ -137,21 +141,17 @@ struct Upload {
 
 impl Upload {
     async fn begin(bucket: &Bucket, key: Key, attributes: Attributes, sending: Sending) -> Result<Self, StoreError> {
-        let options = PutMultipartOptions { attributes, ..PutMultipartOptions::default() };
-        let id = bucket.0.patient.create_multipart_opts(&key, options).await?;
-        let upload = Self {
-            bucket: bucket.clone(),
-            key,
-            id,
-            travelling: Vec::new(),
-            sent: 0,
-            arrived: Vec::new(),
-            is_whole: false,
-            sending,
-        };
-        let (note, text) = (upload.sending.note.clone(), upload.id.clone());
-        blocking(move || fs::write(note, text)).await?;
-        Ok(upload)
+        let (bucket, options) = (bucket.clone(), PutMultipartOptions { attributes, ..PutMultipartOptions::default() });
+        // Where nobody waits for it any more, it ends all the same, and what it began is given up.
+        let begun = tokio::spawn(async move {
+            let id = bucket.0.patient.create_multipart_opts(&key, options).await?;
+            let (travelling, arrived) = (Vec::new(), Vec::new());
+            let upload = Self { bucket, key, id, travelling, sent: 0, arrived, is_whole: false, sending };
+            let (note, text) = (upload.sending.note.clone(), upload.id.clone());
+            blocking(move || fs::write(note, text)).await?;
+            Ok(upload)
+        });
+        ended(begun).await
     }
 
     async fn send(&mut self, file: Arc<File>, part: Range<u64>) -> Result<(), StoreError> {
@@ -205,15 +205,21 @@ impl Drop for Upload {
             for part in travelling {
                 drop(ended(part).await);
             }
-            match give_up(&bucket, &key, &id).await {
-                Ok(()) => {
-                    let note = sending.note.clone();
-                    blocking(move || remove(&note)).await.unwrap_or_default();
-                }
-                Err(error) => tracing::warn!(error = ?error, "parts of an upload stay until the next sweep"),
-            }
-            // Until here.
+            let note = sending.note.clone();
+            // Nothing makes an object of the parts any more.
             drop(sending);
+            give_up_in_time(&bucket, &key, &id).await;
+            blocking(move || remove(&note)).await.unwrap_or_default();
         });
+    }
+}
+
+/// As [`give_up`], until it is done. A process that ends before leaves it to the next sweep.
+async fn give_up_in_time(bucket: &Bucket, key: &Key, upload: &MultipartId) {
+    let mut pause = FIRST_PAUSE;
+    while let Err(error) = give_up(bucket, key, upload).await {
+        tracing::warn!(?error, "parts of an upload stay for now");
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
