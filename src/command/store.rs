@@ -13,10 +13,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::with_causes;
-use crate::{
-    actors::files::{FilesError, Moved, Mover, Progress, Source},
-    settings::StorageKind,
-};
+use crate::actors::files::{FilesError, Moved, Mover, Progress, Source, StorageKind};
 
 /// How often the bar is drawn.
 const TICK: Duration = Duration::from_millis(200);

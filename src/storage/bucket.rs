@@ -125,15 +125,6 @@ fn travelling(name: &str) -> String {
     encoded
 }
 
-/// What is known of an object without reading it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ObjectFacts {
-    /// Bytes.
-    pub size: u64,
-    /// The hash it was sent with, where it was.
-    pub sha256: Option<String>,
-}
-
 /// How a link may be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Looking {
@@ -278,34 +269,30 @@ impl Bucket {
         }
     }
 
-    /// What is known of the object of `id`; `None` where there is none.
+    /// The bytes of the object of `id`; `None` where there is none.
     ///
     /// # Errors
     /// [`StoreError::Bucket`].
-    pub async fn facts(&self, id: FileId) -> Result<Option<ObjectFacts>, StoreError> {
-        let options = GetOptions { head: true, ..GetOptions::default() };
-        match self.0.patient.get_opts(&self.key(id), options).await.map_err(StoreError::from).map_err(missing) {
-            Ok(found) => {
-                let sha256 = found.attributes.get(&Attribute::Metadata(SHA256.into()));
-                Ok(Some(ObjectFacts { size: found.meta.size, sha256: sha256.map(|value| value.as_ref().to_owned()) }))
-            }
+    pub async fn size_of(&self, id: FileId) -> Result<Option<u64>, StoreError> {
+        match self.0.patient.head(&self.key(id)).await.map_err(StoreError::from).map_err(missing) {
+            Ok(found) => Ok(Some(found.size)),
             Err(StoreError::NotFound) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// The ids of all objects of ours, in no order that counts.
+    /// The ids of all objects of ours, and their bytes; in no order that counts.
     ///
     /// # Errors
     /// In the stream: [`StoreError::Bucket`].
-    pub fn list(&self) -> impl futures_util::Stream<Item = Result<FileId, StoreError>> + use<> {
+    pub fn list(&self) -> impl futures_util::Stream<Item = Result<(FileId, u64), StoreError>> + use<> {
         let prefix = self.0.prefix.clone();
         // S3 compares prefixes letter by letter, this client by whole segments: so the folder is asked for.
         let folder = prefix.rsplit_once('/').map(|(folder, _)| Key::from(folder));
         let objects = self.0.patient.list(folder.as_ref());
         objects.map_err(StoreError::from).try_filter_map(move |object| {
             let id = object.location.as_ref().strip_prefix(&prefix).and_then(|id| id.parse().ok());
-            std::future::ready(Ok(id))
+            std::future::ready(Ok(id.map(|id| (id, object.size))))
         })
     }
 
@@ -332,6 +319,15 @@ impl Bucket {
     }
 }
 
+/// Where the requests go: of a bucket whose name stands in the host, with that name.
+fn address(settings: &StorageSettings) -> String {
+    let endpoint = settings.endpoint.trim_end_matches('/');
+    match endpoint.split_once("://") {
+        Some((scheme, host)) if !settings.path_style => format!("{scheme}://{}.{host}", settings.bucket),
+        _ => endpoint.to_owned(),
+    }
+}
+
 fn builder(settings: &StorageSettings) -> AmazonS3Builder {
     let (key, secret) = (settings.access_key_id.expose_secret(), settings.secret_access_key.expose_secret());
     // What the environment has besides (a session, an address) goes with its keys, not with ours.
@@ -342,7 +338,8 @@ fn builder(settings: &StorageSettings) -> AmazonS3Builder {
         // One is removed at a time, by the request that every service knows.
         .with_disable_bulk_delete(true);
     if !settings.endpoint.is_empty() {
-        let endpoint = settings.endpoint.trim_end_matches('/');
+        let endpoint = address(settings);
+        let endpoint = endpoint.as_str();
         // The second is the environment's AWS_ENDPOINT_URL_S3, which would go before ours.
         builder = builder.with_endpoint(endpoint).with_config(AmazonS3ConfigKey::S3Endpoint, endpoint);
     }

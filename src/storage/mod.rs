@@ -30,6 +30,7 @@ mod sweep;
 use std::{
     fs::File,
     io,
+    ops::Range,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -42,10 +43,10 @@ use futures_util::TryStreamExt as _;
 
 use self::place::{Place, remove, sync_folder};
 pub use self::{
-    bucket::{About, Bucket, BucketError, BucketSettingsError, Looking, ObjectFacts},
+    bucket::{About, Bucket, BucketError, BucketSettingsError, Looking},
     incoming::{Incoming, Received},
     journaled::Journaled,
-    moving::{Brought, Care, Movable},
+    moving::{Alone, Brought, Care, Listed, Movable},
     object::{ObjectBytes, ObjectStream},
     reader::{FileBytes, Read},
     sweep::{SweepError, Swept},
@@ -157,6 +158,20 @@ impl StoredBytes {
         self.len() == 0
     }
 
+    /// Begins to read a part, which is not empty. What has come home from the bucket since it was opened is read there.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::Bucket`], the disk's.
+    pub async fn part(&self, part: Range<u64>) -> Result<Part, StoreError> {
+        match self {
+            Self::Disk(bytes) => Ok(Part::Disk(bytes.clone())),
+            Self::Bucket(bytes) => match bytes.part(part).await {
+                Err(StoreError::NotFound) => bytes.at_home().await.map(Part::Disk),
+                begun => begun.map(Part::Bucket),
+            },
+        }
+    }
+
     /// A descriptor of its own of a file that has the facts of these bytes (length and age), for these alone:
     /// reading through it would move a position that all of them share.
     ///
@@ -168,6 +183,15 @@ impl StoredBytes {
             Self::Bucket(bytes) => bytes.descriptor(),
         }
     }
+}
+
+/// Where a part is read.
+#[derive(Debug)]
+pub enum Part {
+    /// From the file, as one goes.
+    Disk(FileBytes),
+    /// From the bucket, as they come; the first bytes are here.
+    Bucket(ObjectStream),
 }
 
 /// The bytes of a stored file on this disk, for a tool. Where they were fetched for it, they go when this is dropped.
@@ -212,7 +236,8 @@ impl Store {
         let opened = blocking(move || match (FileBytes::open(&place.home(id)), place.bucket()) {
             (Err(error), Some(bucket)) if error.kind() == io::ErrorKind::NotFound => {
                 let stand_in = Arc::new(place.stand_in(size, modified)?);
-                Ok(StoredBytes::Bucket(ObjectBytes { bucket: bucket.clone(), id, length: size, stand_in }))
+                let home = place.home(id);
+                Ok(StoredBytes::Bucket(ObjectBytes { bucket: bucket.clone(), id, length: size, stand_in, home }))
             }
             (bytes, _) => Ok(StoredBytes::Disk(bytes?)),
         });

@@ -50,6 +50,11 @@ impl Place {
         self.own.join(id.to_string())
     }
 
+    /// Held by who moves all bytes to another home.
+    pub(super) fn move_lock(&self) -> PathBuf {
+        self.tmp().join("move.lock")
+    }
+
     /// Where an upload of `id` in parts is noted.
     pub(super) fn upload_note(&self, id: FileId) -> PathBuf {
         self.journal(id).with_extension(UPLOAD)

@@ -185,6 +185,9 @@ async fn a_run_that_was_killed_goes_on_where_it_was() {
         house.bucket.unfinished() == 1 && house.bucket.objects().len() == 3
     });
     assert!(stands.await, "{:?}", house.bucket.objects());
+    let second = house.run(&["local", "--remove"]);
+    assert_eq!(second.code, Some(1), "{second:?}");
+    assert!(second.err.contains("another command moves bytes"), "{second:?}");
     moving.kill().expect("it runs");
     moving.wait().expect("it has ended");
     house.bucket.heal();

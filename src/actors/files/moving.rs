@@ -9,11 +9,11 @@ use std::sync::{
 use futures_util::{StreamExt as _, stream};
 
 use super::{FilesError, intake::about};
+pub use crate::settings::StorageKind;
 use crate::{
     db::{Db, DbError, queries::files},
     domain::{ids::FileId, media::StoredFile},
-    settings::StorageKind,
-    storage::{Brought, Care, Movable, Store},
+    storage::{Alone, Brought, Care, Listed, Movable, Store},
 };
 
 /// Files whose rows are read at once.
@@ -58,17 +58,25 @@ pub struct Moved {
     pub damaged: Vec<FileId>,
 }
 
+/// Where to, what becomes of the bytes where they were, and what was there at the beginning.
+struct Destination {
+    to: StorageKind,
+    source: Source,
+    listed: Listed,
+}
+
 /// The hand that moves. It needs no server, and disturbs none.
 pub struct Mover {
     db: Db,
     store: Store,
+    _alone: Alone,
 }
 
 impl Mover {
     /// Over these.
     #[must_use]
-    pub const fn new(db: Db, store: Store) -> Self {
-        Self { db, store }
+    pub const fn new(db: Db, store: Store, alone: Alone) -> Self {
+        Self { db, store, _alone: alone }
     }
 
     /// Brings all files to `to`.
@@ -79,12 +87,13 @@ impl Mover {
         let extent = self.db.run(|conn| files::extent(conn).map_err(DbError::from)).await?;
         progress.files.store(extent.0, Ordering::Relaxed);
         progress.bytes.store(extent.1, Ordering::Relaxed);
+        let to = Destination { to, source, listed: self.store.listed(to).await? };
         let (mut moved, mut after) = (Moved::default(), None);
         loop {
             let rows = self.db.run(move |conn| files::after(conn, after, PAGE).map_err(DbError::from)).await?;
             let Some(last) = rows.last() else { break };
             after = Some(last.id);
-            self.move_page(rows.into_iter().map(StoredFile::from).collect(), to, source, progress, &mut moved).await?;
+            self.move_page(rows.into_iter().map(StoredFile::from).collect(), &to, progress, &mut moved).await?;
         }
         Ok(moved)
     }
@@ -92,18 +101,19 @@ impl Mover {
     async fn move_page(
         &self,
         page: Vec<StoredFile>,
-        to: StorageKind,
-        source: Source,
+        destination: &Destination,
         progress: &Arc<Progress>,
         moved: &mut Moved,
     ) -> Result<(), FilesError> {
+        let Destination { to, source, ref listed } = *destination;
         let care = match source {
             Source::Keep => Care::Glance,
             Source::Remove => Care::Read,
         };
         let mut brought = stream::iter(page)
             .map(async |file| {
-                let movable = Movable { id: file.id, size: file.size, about: about(&file) };
+                let listed = listed.get(&file.id).copied();
+                let movable = Movable { id: file.id, size: file.size, listed, about: about(&file) };
                 let result = self.store.bring(to, &movable, care, &progress.there).await;
                 progress.seen.fetch_add(1, Ordering::Relaxed);
                 (file.id, result)

@@ -236,19 +236,10 @@ fn insert_all<R>(conn: &mut PgConnection, rows: &[FileRow], quota: Option<i64>) 
 /// Removes bytes. Where a store does not let go of them at once, a task goes on until it does.
 async fn discard(journaled: Vec<Journaled>) {
     for bytes in journaled {
-        let discarded = tokio::spawn(discard_in_time(bytes));
+        let discarded = tokio::spawn(bytes.discard_in_time());
         if tokio::time::timeout(DISCARD_WAIT, discarded).await.is_err() {
             tracing::warn!("bytes without a row stay until their store lets go of them");
         }
-    }
-}
-
-async fn discard_in_time(bytes: Journaled) {
-    let mut pause = FIRST_PAUSE;
-    while let Err(error) = bytes.discard().await {
-        tracing::warn!(?error, id = %bytes.id(), "bytes without a row stay for now");
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 
