@@ -1,5 +1,7 @@
 //! An uploaded file out of a multipart body, streamed to the store.
 
+mod sent_name;
+
 use std::{error::Error as StdError, time::Duration};
 
 use actix_multipart::{Field, Multipart, MultipartError};
@@ -8,6 +10,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use tokio::time::Instant;
 
+use self::sent_name::sent_name;
 use super::error::ApiError;
 use crate::{
     actors::files::FilesError,
@@ -221,17 +224,6 @@ async fn small_text(field: &mut Field, idle: Duration) -> Result<String, UploadE
         }
     }
     String::from_utf8(bytes).ok().filter(|text| !text.contains('\0')).ok_or_else(invalid)
-}
-
-/// The name that a part gives to its file: of `filename*` (RFC 8187), which some clients send, else of `filename`, in
-/// which three characters come percent-encoded (the form encoding of HTML, as browsers and curl have it).
-fn sent_name(field: &Field) -> Option<String> {
-    let part = field.content_disposition()?;
-    let extended = part.get_filename_ext().and_then(|name| String::from_utf8(name.value.clone()).ok());
-    extended.or_else(|| {
-        let plain = part.get_filename()?;
-        Some(plain.replace("%22", "\"").replace("%0D", "\r").replace("%0A", "\n"))
-    })
 }
 
 /// The last part of what was sent as a name, for people only.
