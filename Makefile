@@ -11,9 +11,8 @@ help: ## List the targets
 setup: ## Install what is missing: PostgreSQL, Redis, ffmpeg, a C compiler
 	@./scripts/setup.sh
 
-run: setup ## Build in release mode and serve, with a Postgres and a Redis of its own
-	@$(CARGO) build --release --locked --bin playhouse
-	@exec ./scripts/serve.sh
+run: ## Install what is missing, build in release mode and serve, with a Postgres and a Redis of its own
+	@CARGO=$(CARGO) exec ./scripts/run.sh
 
 test: ## Formatting, lints, documentation and all tests, warnings denied
 	@./scripts/setup.sh tests

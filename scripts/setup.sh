@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs the programs that are missing, and nothing else; with the argument `tests`, also those that
-# only the tests need. May run any number of times; asks
+# Installs the programs that are missing, and nothing else: with the argument `build`, only those that the build
+# needs; with `tests`, also those that only the tests need. May run any number of times; asks
 # nothing; starts no service of the system's (the server runs a Postgres and a Redis of its own).
 set -eu
 
@@ -61,13 +61,15 @@ install_with_apt() {
 has cargo || fail "Rust is missing: install it from https://rustup.rs"
 
 if has apt-get; then
-    has_postgres || need postgresql
-    has redis-server || has valkey-server || need redis-server
-    { has ffmpeg && has ffprobe; } || need ffmpeg
     has cc || need gcc
     [ -e /usr/include/stdlib.h ] || need libc6-dev
-    has curl || need curl
-    has setpriv || need util-linux
+    if [ "${1:-}" != build ]; then
+        has_postgres || need postgresql
+        has redis-server || has valkey-server || need redis-server
+        { has ffmpeg && has ffprobe; } || need ffmpeg
+        has curl || need curl
+        has setpriv || need util-linux
+    fi
     if [ "${1:-}" = tests ]; then
         # The tests look at the API's page, and receive mail (in Debian's own Python).
         has chromium || need chromium

@@ -1,6 +1,8 @@
 //! From settings to a running server: stores → handles → server. Gives back the bound address, so
 //! that port 0 works and tests run the real thing.
 
+mod hands;
+
 use std::{
     io,
     net::{SocketAddr, TcpListener},
@@ -19,14 +21,15 @@ use actix_web::{
 use secrecy::ExposeSecret as _;
 use socket2::{Domain, Socket, Type};
 
+pub use self::hands::{mover, operator};
 use crate::{
     actors::{
-        auth::{Auth, AuthParts, AuthStartError, Clock, MailResetLink, Operator, OperatorParts, ResetMailError},
+        auth::{Auth, AuthParts, AuthStartError, Clock, MailResetLink, ResetMailError},
         casting::Casting,
         catalog::Catalog,
         channels::{ChannelParts, Channels},
         collections::Collections,
-        files::{Examiners, FileStores, Files, FilesError, Mover, RemoveFiles},
+        files::{Examiners, FileStores, Files, FilesError, RemoveFiles},
         images::{ImageParts, Images},
         operation::Operation,
         playback::{Ledger, PlayLimit, Playback, PlaybackParts},
@@ -42,7 +45,7 @@ use crate::{
     mail::{MailAddressError, MailError, Mailer},
     media::{frame::Framer, probe::Prober, tool::Tools},
     provider::{Provider, ProviderAddressError},
-    settings::{AuthSettings, DatabaseSettings, HttpSettings, Settings, StorageSettings},
+    settings::{HttpSettings, Settings, StorageSettings},
     storage::{Bucket, BucketSettingsError, Homes, Store},
     telemetry,
 };
@@ -97,6 +100,9 @@ pub enum StartError {
     /// There is only one store.
     #[error("wrong setting storage.bucket: must name the bucket to move to or from")]
     NoBucket,
+    /// Another command moves.
+    #[error("another command moves bytes of this media folder: let it end first")]
+    Moving,
     /// What dead processes left in the store.
     #[error("cannot settle the media folder: {0}")]
     Sweep(#[from] FilesError),
@@ -293,36 +299,6 @@ pub async fn build(settings: Settings, listener: TcpListener) -> Result<Server, 
     serve(house, listener, Behind { tally, jobs, playback, auth: behind })
 }
 
-/// The operator's hand on the accounts, without a server. `settings` name both stores; the schema is the one this
-/// binary needs. Needs a running actix system.
-///
-/// # Errors
-/// [`StartError::Redis`], [`StartError::Auth`].
-pub fn operator(settings: &Settings) -> Result<Operator, StartError> {
-    // One thing after the other: one connection and one hash thread do.
-    let database = DatabaseSettings { pool_size: 1, ..settings.database.clone() };
-    let auth = AuthSettings { hash_threads: 1, ..settings.auth.clone() };
-    let cache = Cache::start(&settings.redis, &settings.cache)?;
-    let parts = OperatorParts { settings: &auth, db: Db::start(&database), cache, clock: Clock::System };
-    Ok(Operator::start(parts)?)
-}
-
-/// What moves bytes from one store to the other, without a server. `settings` name the database, whose schema is the
-/// one this binary needs. Needs a running actix system.
-///
-/// # Errors
-/// [`StartError::NoBucket`], [`StartError::Bucket`], [`StartError::Media`].
-pub fn mover(settings: &Settings) -> Result<Mover, StartError> {
-    let homes = homes(&settings.storage)?;
-    if matches!(homes, Homes::Disk) {
-        return Err(StartError::NoBucket);
-    }
-    let database = DatabaseSettings { pool_size: 1, ..settings.database.clone() };
-    let store = Store::open(&settings.media_dir, homes)
-        .map_err(|cause| StartError::Media { folder: settings.media_dir.clone(), cause })?;
-    Ok(Mover::new(Db::start(&database), store))
-}
-
 /// Who does which job.
 fn handlers(files: &Files, auth: &Auth, mailer: Mailer) -> Handlers {
     Handlers::default().on(files.clone(), RemoveFiles::carry_out).on(
@@ -393,6 +369,7 @@ fn cors() -> Cors {
         .allowed_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_any_header()
         .expose_headers([
+            header::CONTENT_DISPOSITION,
             header::CONTENT_RANGE,
             header::CONTENT_LENGTH,
             header::ETAG,

@@ -13,10 +13,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::with_causes;
-use crate::{
-    actors::files::{FilesError, Moved, Mover, Progress, Source},
-    settings::StorageKind,
-};
+use crate::actors::files::{FilesError, Moved, Mover, Progress, Source, StorageKind};
 
 /// How often the bar is drawn.
 const TICK: Duration = Duration::from_millis(200);
@@ -80,7 +77,7 @@ impl StoreCommand {
     ///
     /// # Errors
     /// See [`StoreCommandError`].
-    pub async fn carry_out(self, mover: &Mover) -> Result<(), StoreCommandError> {
+    pub async fn carry_out(self, hand: &Mover) -> Result<(), StoreCommandError> {
         let Self::Move(Move { to, remove }) = self;
         let to = match to {
             Place::Local => StorageKind::Local,
@@ -89,7 +86,7 @@ impl StoreCommand {
         let source = if remove { Source::Remove } else { Source::Keep };
         let progress = Arc::new(Progress::default());
         let moved = tokio::select! {
-            moved = mover.run(to, source, &progress) => moved?,
+            moved = hand.run(to, source, &progress) => moved?,
             never = show(&progress) => match never {},
         };
         tell(&moved)
@@ -106,9 +103,9 @@ async fn show(progress: &Progress) -> std::convert::Infallible {
         let of = |number: &AtomicU64| number.load(Ordering::Relaxed);
         let files = format!("{} of {} files", of(&progress.seen), of(&progress.files));
         bar.set_length(of(&progress.bytes));
-        bar.set_position(of(&progress.seen_bytes));
+        bar.set_position(of(&progress.there));
         if bar.is_hidden() && passed >= next_line {
-            tracing::info!(bytes = of(&progress.seen_bytes), of = of(&progress.bytes), "{files}");
+            tracing::info!(bytes = of(&progress.there), of = of(&progress.bytes), "{files}");
             next_line += LINE;
         }
         bar.set_message(files);

@@ -110,9 +110,9 @@ impl Header {
 /// # Errors
 /// See [`NotAnImage`].
 pub(super) fn read(path: &Path, kind: MediaType, most_pixels: u32) -> Result<Header, NotAnImage> {
-    let size = imagesize::size(path).map_err(|_| NotAnImage::Unreadable)?;
+    let said = imagesize::size(path).map_err(|_| NotAnImage::Unreadable)?;
     let side = |pixels: usize| u32::try_from(pixels).ok().filter(|pixels| *pixels > 0).ok_or(NotAnImage::Unreadable);
-    let mut header = Header { width: side(size.width)?, height: side(size.height)?, orientation: Orientation::Upright };
+    let mut header = Header { width: side(said.width)?, height: side(said.height)?, orientation: Orientation::Upright };
     if header.pixels() > u64::from(most_pixels) {
         return Err(NotAnImage::TooManyPixels(most_pixels));
     }

@@ -9,7 +9,7 @@ use super::Rule;
 const SMALLEST_PART: usize = 5 * 1024 * 1024;
 /// A part is held in memory while it is sent.
 const LARGEST_PART: usize = 256 * 1024 * 1024;
-/// Longest life of a presigned link (SigV4).
+/// Longest life of a presigned link (`SigV4`).
 const LONGEST_LINK: u32 = 604_800;
 
 /// Where new bytes go.
@@ -36,6 +36,7 @@ pub struct StorageSettings {
     pub access_key_id: SecretString,
     pub secret_access_key: SecretString,
     pub connect_timeout_ms: u64,
+    pub read_timeout_ms: u64,
     pub timeout_ms: u64,
     pub retries: usize,
     pub backoff_ms: u64,
@@ -45,7 +46,7 @@ pub struct StorageSettings {
 }
 
 impl StorageSettings {
-    pub(super) fn rules(&self) -> [Rule; 10] {
+    pub(super) fn rules(&self) -> [Rule; 11] {
         let (key, secret) = (self.access_key_id.expose_secret(), self.secret_access_key.expose_secret());
         [
             (
@@ -74,6 +75,7 @@ impl StorageSettings {
                 key.is_empty() == secret.is_empty(),
                 "goes with storage.access_key_id: give both, or neither",
             ),
+            ("storage.read_timeout_ms", self.read_timeout_ms >= 1, "is 1 at least"),
             ("storage.timeout_ms", self.timeout_ms >= 1, "is 1 at least"),
             ("storage.retries", self.retries <= 20, "is 20 at most"),
             (

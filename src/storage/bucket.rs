@@ -14,7 +14,7 @@ use futures_util::{TryStreamExt as _, stream::BoxStream};
 use object_store::{
     Attribute, Attributes, BackoffConfig, ClientOptions, GetOptions, GetRange, ObjectStore as _, ObjectStoreExt as _,
     RetryConfig,
-    aws::{AmazonS3, AmazonS3Builder},
+    aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey},
     path::Path as Key,
     signer::{Method, SignedUrlOptions, Signer as _},
 };
@@ -23,7 +23,7 @@ use secrecy::ExposeSecret as _;
 use tokio::sync::Semaphore;
 
 use self::parts::Parcel;
-pub(super) use self::parts::UnderWay;
+pub(super) use self::parts::Sending;
 use super::{StoreError, object::ObjectStream};
 use crate::{
     domain::ids::FileId,
@@ -36,6 +36,8 @@ const SHA256: &str = "sha256";
 const NAME: &str = "name";
 /// Bytes of a name that travel: S3 takes 2048 for all metadata.
 const MOST_NAME: usize = 1500;
+/// So long whoever asks whether the bucket is ready waits for it.
+const READY_WITHIN: Duration = Duration::from_millis(900);
 /// The pauses between tries do not grow beyond this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
@@ -123,15 +125,6 @@ fn travelling(name: &str) -> String {
     encoded
 }
 
-/// What is known of an object without reading it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ObjectFacts {
-    /// Bytes.
-    pub size: u64,
-    /// The hash it was sent with, where it was.
-    pub sha256: Option<String>,
-}
-
 /// How a link may be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Looking {
@@ -155,7 +148,7 @@ struct Inner {
     part_bytes: usize,
     /// Who holds one holds a part in memory.
     parts: Arc<Semaphore>,
-    timeout: Duration,
+    read_timeout: Duration,
     pauses: ExponentialBuilder,
     /// How long links hold that readers are sent to; `None`: they are sent to none.
     link_life: Option<Duration>,
@@ -197,7 +190,7 @@ impl Bucket {
             prefix: settings.prefix.clone(),
             part_bytes: settings.part_bytes,
             parts: Arc::new(Semaphore::new(settings.parallel_parts)),
-            timeout,
+            read_timeout: millis(settings.read_timeout_ms),
             pauses,
             link_life: Some(settings.redirect_seconds)
                 .filter(|life| *life > 0)
@@ -210,8 +203,7 @@ impl Bucket {
     }
 
     /// Sends the whole file at `path` as the object of `id`. Dropped before it is done, or failed, it leaves
-    /// nothing: parts that came are given up, by a task. While there are parts, `note` names the upload. As long as anything of
-    /// it may still change the bucket, `under_way` is held.
+    /// nothing: parts that came are given up, by a task. See [`Sending`].
     ///
     /// # Errors
     /// [`StoreError::Bucket`].
@@ -219,11 +211,10 @@ impl Bucket {
         &self,
         id: FileId,
         path: &FilePath,
-        note: &FilePath,
         about: &About,
-        under_way: UnderWay,
+        sending: Sending,
     ) -> Result<(), StoreError> {
-        let parcel = Parcel { key: self.key(id), path, note, attributes: about.attributes(), under_way };
+        let parcel = Parcel { key: self.key(id), path, attributes: about.attributes(), sending };
         parts::send(self, parcel).await
     }
 
@@ -248,7 +239,7 @@ impl Bucket {
     async fn begin(&self, id: FileId, part: Range<u64>) -> Result<ObjectStream, StoreError> {
         let wanted = part.end.saturating_sub(part.start);
         let options = GetOptions { range: Some(GetRange::Bounded(part)), ..GetOptions::default() };
-        let timeout = self.0.timeout;
+        let timeout = self.0.read_timeout;
         let first = async {
             let mut bytes = self.0.single.get_opts(&self.key(id), options).await?.into_stream();
             let first = bytes.try_next().await?.filter(|bytes| !bytes.is_empty());
@@ -272,34 +263,30 @@ impl Bucket {
         }
     }
 
-    /// What is known of the object of `id`; `None` where there is none.
+    /// The bytes of the object of `id`; `None` where there is none.
     ///
     /// # Errors
     /// [`StoreError::Bucket`].
-    pub async fn facts(&self, id: FileId) -> Result<Option<ObjectFacts>, StoreError> {
-        let options = GetOptions { head: true, ..GetOptions::default() };
-        match self.0.patient.get_opts(&self.key(id), options).await.map_err(StoreError::from).map_err(missing) {
-            Ok(found) => {
-                let sha256 = found.attributes.get(&Attribute::Metadata(SHA256.into()));
-                Ok(Some(ObjectFacts { size: found.meta.size, sha256: sha256.map(|value| value.as_ref().to_owned()) }))
-            }
+    pub async fn size_of(&self, id: FileId) -> Result<Option<u64>, StoreError> {
+        match self.0.patient.head(&self.key(id)).await.map_err(StoreError::from).map_err(missing) {
+            Ok(found) => Ok(Some(found.size)),
             Err(StoreError::NotFound) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// The ids of all objects of ours, in no order that counts.
+    /// The ids of all objects of ours, and their bytes; in no order that counts.
     ///
     /// # Errors
     /// In the stream: [`StoreError::Bucket`].
-    pub fn list(&self) -> impl futures_util::Stream<Item = Result<FileId, StoreError>> + use<> {
+    pub fn list(&self) -> impl futures_util::Stream<Item = Result<(FileId, u64), StoreError>> + use<> {
         let prefix = self.0.prefix.clone();
         // S3 compares prefixes letter by letter, this client by whole segments: so the folder is asked for.
         let folder = prefix.rsplit_once('/').map(|(folder, _)| Key::from(folder));
         let objects = self.0.patient.list(folder.as_ref());
         objects.map_err(StoreError::from).try_filter_map(move |object| {
             let id = object.location.as_ref().strip_prefix(&prefix).and_then(|id| id.parse().ok());
-            std::future::ready(Ok(id))
+            std::future::ready(Ok(id.map(|id| (id, object.size))))
         })
     }
 
@@ -317,30 +304,39 @@ impl Bucket {
         Ok(Some(self.0.patient.signed_url_opts(method, &self.key(id), life, &asked).await?.to_string()))
     }
 
-    /// Whether the bucket answers, and takes our keys.
+    /// Whether the bucket is there, and takes our keys.
     pub async fn is_ready(&self) -> bool {
-        let options = GetOptions { head: true, ..GetOptions::default() };
-        // An id that no file has.
-        let nothing = self.key(FileId::from(uuid::Uuid::nil()));
-        let asked = self.0.single.get_opts(&nothing, options);
-        match tokio::time::timeout(self.0.timeout, asked).await {
-            Ok(Ok(_) | Err(object_store::Error::NotFound { .. })) => true,
-            Ok(Err(_)) | Err(_) => false,
-        }
+        // What lies below an id that no file has: nothing. Asked for the object itself, a bucket that is not there would
+        // answer as one that has none.
+        let mut nothing = self.0.single.list(Some(&self.key(FileId::from(uuid::Uuid::nil()))));
+        matches!(tokio::time::timeout(READY_WITHIN, nothing.try_next()).await, Ok(Ok(_)))
+    }
+}
+
+/// Where the requests go: of a bucket whose name stands in the host, with that name.
+fn address(settings: &StorageSettings) -> String {
+    let endpoint = settings.endpoint.trim_end_matches('/');
+    match endpoint.split_once("://") {
+        Some((scheme, host)) if !settings.path_style => format!("{scheme}://{}.{host}", settings.bucket),
+        _ => endpoint.to_owned(),
     }
 }
 
 fn builder(settings: &StorageSettings) -> AmazonS3Builder {
-    let mut builder = AmazonS3Builder::from_env()
+    let (key, secret) = (settings.access_key_id.expose_secret(), settings.secret_access_key.expose_secret());
+    // What the environment has besides (a session, an address) goes with its keys, not with ours.
+    let mut builder = if key.is_empty() { AmazonS3Builder::from_env() } else { AmazonS3Builder::new() }
         .with_bucket_name(&settings.bucket)
         .with_region(&settings.region)
         .with_virtual_hosted_style_request(!settings.path_style)
         // One is removed at a time, by the request that every service knows.
         .with_disable_bulk_delete(true);
     if !settings.endpoint.is_empty() {
-        builder = builder.with_endpoint(settings.endpoint.trim_end_matches('/'));
+        let endpoint = address(settings);
+        let endpoint = endpoint.as_str();
+        // The second is the environment's AWS_ENDPOINT_URL_S3, which would go before ours.
+        builder = builder.with_endpoint(endpoint).with_config(AmazonS3ConfigKey::S3Endpoint, endpoint);
     }
-    let (key, secret) = (settings.access_key_id.expose_secret(), settings.secret_access_key.expose_secret());
     if !key.is_empty() {
         builder = builder.with_access_key_id(key).with_secret_access_key(secret);
     }

@@ -11,7 +11,7 @@ use std::{
 use sha2::{Digest as _, Sha256};
 use tokio::{sync::mpsc, task::JoinHandle};
 
-use super::{About, Journaled, Place, StoreError, blocking, journaled, remove};
+use super::{About, Journaled, Place, StoreError, blocking, bucket::Sending, journaled, remove};
 use crate::domain::ids::FileId;
 
 /// Bytes that are written at once. Two such buffers at most are held per upload.
@@ -50,7 +50,7 @@ impl Temporary {
         Journaled { place: Arc::clone(&self.place), id: self.id }
     }
 
-    /// The bytes go from the bucket too, as far as it answers; else the next sweep sees to them.
+    /// The bytes go from the bucket too, as soon as it lets go of them.
     fn take_back(&mut self) {
         let (place, id, under_way) = (Arc::clone(&self.place), self.id, self.under_way.take());
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
@@ -58,9 +58,7 @@ impl Temporary {
                 if let Some(mut under_way) = under_way {
                     under_way.recv().await;
                 }
-                if let Err(error) = journaled::discard(place, id).await {
-                    tracing::warn!(error = ?error, "bytes that were given up stay until the next sweep");
-                }
+                journaled::take_back(place, id).await;
             });
         }
     }
@@ -283,7 +281,8 @@ impl Received {
         let (under_way, ended) = mpsc::channel(1);
         self.temporary.kept = Kept::Bucket;
         self.temporary.under_way = Some(ended);
-        bucket.put(id, &place.journal(id), &place.upload_note(id), about, under_way).await
+        let sending = Sending { note: place.upload_note(id), _under_way: under_way, counted: Arc::default() };
+        bucket.put(id, &place.journal(id), about, sending).await
     }
 
     /// Puts the bytes in their final place, with an entry in the journal. Insert the row next. Where that place is the

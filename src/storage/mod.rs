@@ -30,8 +30,12 @@ mod sweep;
 use std::{
     fs::File,
     io,
+    ops::Range,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::SystemTime,
 };
 
@@ -39,10 +43,10 @@ use futures_util::TryStreamExt as _;
 
 use self::place::{Place, remove, sync_folder};
 pub use self::{
-    bucket::{About, Bucket, BucketError, BucketSettingsError, Looking, ObjectFacts},
+    bucket::{About, Bucket, BucketError, BucketSettingsError, Looking},
     incoming::{Incoming, Received},
     journaled::Journaled,
-    moving::{Brought, Care, Movable},
+    moving::{Alone, Brought, Care, Listed, Movable},
     object::{ObjectBytes, ObjectStream},
     reader::{FileBytes, Read},
     sweep::{SweepError, Swept},
@@ -154,6 +158,20 @@ impl StoredBytes {
         self.len() == 0
     }
 
+    /// Begins to read a part, which is not empty. What has come home from the bucket since it was opened is read there.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::Bucket`], the disk's.
+    pub async fn part(&self, part: Range<u64>) -> Result<Part, StoreError> {
+        match self {
+            Self::Disk(bytes) => Ok(Part::Disk(bytes.clone())),
+            Self::Bucket(bytes) => match bytes.part(part).await {
+                Err(StoreError::NotFound) => bytes.at_home().await.map(Part::Disk),
+                begun => begun.map(Part::Bucket),
+            },
+        }
+    }
+
     /// A descriptor of its own of a file that has the facts of these bytes (length and age), for these alone:
     /// reading through it would move a position that all of them share.
     ///
@@ -165,6 +183,15 @@ impl StoredBytes {
             Self::Bucket(bytes) => bytes.descriptor(),
         }
     }
+}
+
+/// Where a part is read.
+#[derive(Debug)]
+pub enum Part {
+    /// From the file, as one goes.
+    Disk(FileBytes),
+    /// From the bucket, as they come; the first bytes are here.
+    Bucket(ObjectStream),
 }
 
 /// The bytes of a stored file on this disk, for a tool. Where they were fetched for it, they go when this is dropped.
@@ -209,7 +236,8 @@ impl Store {
         let opened = blocking(move || match (FileBytes::open(&place.home(id)), place.bucket()) {
             (Err(error), Some(bucket)) if error.kind() == io::ErrorKind::NotFound => {
                 let stand_in = Arc::new(place.stand_in(size, modified)?);
-                Ok(StoredBytes::Bucket(ObjectBytes { bucket: bucket.clone(), id, length: size, stand_in }))
+                let home = place.home(id);
+                Ok(StoredBytes::Bucket(ObjectBytes { bucket: bucket.clone(), id, length: size, stand_in, home }))
             }
             (bytes, _) => Ok(StoredBytes::Disk(bytes?)),
         });
@@ -226,7 +254,7 @@ impl Store {
             StoredBytes::Bucket(bytes) => {
                 // Under another id: nothing of the file itself is in doubt meanwhile.
                 let incoming = self.receive(bytes.len()).await?;
-                let fetched = pour(&bytes, incoming).await?;
+                let fetched = pour(&bytes, incoming, &AtomicU64::default()).await?;
                 Ok(LocalCopy { path: fetched.path(), _fetched: Some(fetched) })
             }
         }
@@ -261,12 +289,13 @@ impl Store {
     }
 }
 
-/// Reads an object whole into `incoming`.
-async fn pour(bytes: &ObjectBytes, mut incoming: Incoming) -> Result<Received, StoreError> {
+/// Reads an object whole into `incoming`; `counted` is told the bytes that have come.
+async fn pour(bytes: &ObjectBytes, mut incoming: Incoming, counted: &AtomicU64) -> Result<Received, StoreError> {
     if !bytes.is_empty() {
         let mut pieces = bytes.part(0..bytes.len()).await?;
         while let Some(piece) = pieces.try_next().await? {
             incoming.write(&piece).await?;
+            counted.fetch_add(u64::try_from(piece.len()).unwrap_or_default(), Ordering::Relaxed);
         }
     }
     incoming.finish().await
@@ -367,6 +396,7 @@ pub(crate) mod tests {
         stored.keep().await.unwrap();
         let removal = dead.begin_removal(stored_id).await.unwrap();
         fs::write(dead.place.journal(FileId::new()), b"only half here").unwrap();
+        fs::write(dead.place.own.join("of-a-moment.facts"), b"").unwrap();
         let rows = HashSet::from([with_row.id()]);
         let keep = with_row.id();
         drop((with_row, without_row, removal, dead));

@@ -2,6 +2,7 @@
 //! hash: a copy whose bytes do not have it is taken away again.
 
 use std::{
+    collections::HashMap,
     fs::{self, File},
     io::{self, Read as _},
     path::Path,
@@ -16,7 +17,10 @@ use futures_util::TryStreamExt as _;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
-use super::{About, Bucket, BucketError, Incoming, ObjectBytes, Store, StoreError, blocking, incoming::hexadecimal};
+use super::{
+    About, Bucket, BucketError, Incoming, ObjectBytes, Store, StoreError, blocking, bucket::Sending,
+    incoming::hexadecimal, place::try_lock, pour,
+};
 use crate::{domain::ids::FileId, settings::StorageKind};
 
 /// A file that is to be in another home.
@@ -26,6 +30,8 @@ pub struct Movable {
     pub id: FileId,
     /// Its bytes.
     pub size: u64,
+    /// Bytes that [`Store::listed`] found of it.
+    pub listed: Option<u64>,
     /// What it is; its hash is the one the bytes must have.
     pub about: About,
 }
@@ -52,8 +58,38 @@ pub enum Care {
     Read,
 }
 
+/// Held by the one that moves; two of them would take from each other what they have just brought.
+#[derive(Debug)]
+pub struct Alone {
+    _lock: File,
+}
+
+/// Bytes that are in a home, by their ids.
+pub type Listed = HashMap<FileId, u64>;
+
 impl Store {
-    /// Brings the bytes of `file` to `to`; `counted` is told the bytes that were copied. Those in the other home stay.
+    /// Lets one move at a time over this media folder, until what this gives is dropped. `None`: another one does.
+    /// Blocks.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn move_alone(&self) -> io::Result<Option<Alone>> {
+        Ok(try_lock(&self.place.move_lock())?.map(|lock| Alone { _lock: lock }))
+    }
+
+    /// What the bucket has now; of the disk nothing is listed, because it is as easily asked.
+    ///
+    /// # Errors
+    /// The bucket's.
+    pub async fn listed(&self, home: StorageKind) -> Result<Listed, StoreError> {
+        match (home, self.place.bucket()) {
+            (StorageKind::S3, Some(bucket)) => bucket.list().try_collect().await,
+            (StorageKind::S3, None) | (StorageKind::Local, _) => Ok(Listed::new()),
+        }
+    }
+
+    /// Brings the bytes of `file` to `to`; `counted` is told how many are there, as they come. Those in the other home
+    /// stay. (Where there is no bucket, there is no other home.)
     ///
     /// # Errors
     /// The disk's, the bucket's; then it is worth trying again.
@@ -78,19 +114,26 @@ impl Store {
         care: Care,
         counted: &Arc<AtomicU64>,
     ) -> Result<Brought, StoreError> {
-        let known = bucket.facts(file.id).await?.filter(|facts| facts.size == file.size);
-        let is_told = known.as_ref().is_some_and(|facts| facts.sha256.as_ref() == Some(&file.about.sha256));
-        if known.is_some() && (is_told && care == Care::Glance || is_right(bucket, file).await?) {
+        // An object is there when it is whole, and its bytes were signed on their way.
+        let is_listed = file.listed == Some(file.size);
+        if is_listed && (care == Care::Glance || is_right(bucket, file).await?) {
+            counted.fetch_add(file.size, Ordering::Relaxed);
             return Ok(Brought::Present);
         }
         let home = self.place.home(file.id);
         let looked = home.clone();
         if !blocking(move || looked.try_exists()).await? {
-            return Ok(if known.is_some() { Brought::Damaged } else { Brought::Lost });
+            // A server may have brought it since the list was made.
+            return Ok(match bucket.size_of(file.id).await? {
+                None => Brought::Lost,
+                Some(size) if size == file.size && is_right(bucket, file).await? => Brought::Present,
+                Some(_) => Brought::Damaged,
+            });
         }
         let (under_way, _) = mpsc::channel(1);
-        bucket.put(file.id, &home, &self.place.upload_note(file.id), &file.about, under_way).await?;
-        counted.fetch_add(file.size, Ordering::Relaxed);
+        let sending =
+            Sending { note: self.place.upload_note(file.id), _under_way: under_way, counted: Arc::clone(counted) };
+        bucket.put(file.id, &home, &file.about, sending).await?;
         if is_right(bucket, file).await? {
             return Ok(Brought::Copied);
         }
@@ -117,16 +160,16 @@ impl Store {
             Err(error) => Err(error),
         };
         if blocking(look).await? {
+            counted.fetch_add(size, Ordering::Relaxed);
             return Ok(Brought::Present);
         }
-        if bucket.facts(id).await?.is_none() {
+        if bucket.size_of(id).await?.is_none() {
             return Ok(Brought::Lost);
         }
         let incoming = Incoming::begin(Arc::clone(&self.place), id, size).await?;
         let stand_in = Arc::new(self.place.stand_in(size, SystemTime::UNIX_EPOCH)?);
-        let bytes = ObjectBytes { bucket: bucket.clone(), id, length: size, stand_in };
-        let received = super::pour(&bytes, incoming).await?;
-        counted.fetch_add(size, Ordering::Relaxed);
+        let bytes = ObjectBytes { bucket: bucket.clone(), id, length: size, stand_in, home: self.place.home(id) };
+        let received = pour(&bytes, incoming, counted).await?;
         if received.sha256() != file.about.sha256 {
             return Ok(Brought::Damaged);
         }

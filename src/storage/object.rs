@@ -6,6 +6,7 @@ use std::{
     future::Future as _,
     io,
     ops::Range,
+    path::PathBuf,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -17,8 +18,9 @@ use futures_util::{Stream, stream::BoxStream};
 use tokio::time::{Sleep, sleep};
 
 use super::{
-    Bucket, StoreError,
+    Bucket, FileBytes, StoreError, blocking,
     bucket::{BucketError, Looking},
+    missing,
 };
 use crate::domain::ids::FileId;
 
@@ -30,6 +32,8 @@ pub struct ObjectBytes {
     pub(super) length: u64,
     /// An empty file on disk of that length and age, which nobody reads.
     pub(super) stand_in: Arc<File>,
+    /// Where its bytes would lie on this disk.
+    pub(super) home: PathBuf,
 }
 
 impl ObjectBytes {
@@ -57,8 +61,14 @@ impl ObjectBytes {
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Bucket`].
-    pub async fn part(&self, part: Range<u64>) -> Result<ObjectStream, StoreError> {
+    pub(super) async fn part(&self, part: Range<u64>) -> Result<ObjectStream, StoreError> {
         self.bucket.get(self.id, part).await
+    }
+
+    /// The bytes on this disk, to which they may have been brought.
+    pub(super) async fn at_home(&self) -> Result<FileBytes, StoreError> {
+        let home = self.home.clone();
+        blocking(move || FileBytes::open(&home)).await.map_err(missing)
     }
 
     /// A link to the object, where readers are sent to such.

@@ -15,6 +15,8 @@ use crate::{domain::ids::FileId, settings::StorageKind};
 
 /// The ending of a note of an upload in parts.
 pub(super) const UPLOAD: &str = "upload";
+/// The ending of a file that loses its name as soon as it is there.
+pub(super) const FACTS: &str = "facts";
 
 /// The folders of one instance, and where bytes can be kept besides.
 #[derive(Debug)]
@@ -46,6 +48,11 @@ impl Place {
 
     pub(super) fn journal(&self, id: FileId) -> PathBuf {
         self.own.join(id.to_string())
+    }
+
+    /// Held by who moves all bytes to another home.
+    pub(super) fn move_lock(&self) -> PathBuf {
+        self.tmp().join("move.lock")
     }
 
     /// Where an upload of `id` in parts is noted.
@@ -109,7 +116,7 @@ impl Place {
 
     /// A file without a name that has this length and age, and no bytes.
     pub(super) fn stand_in(&self, length: u64, modified: SystemTime) -> io::Result<File> {
-        let path = self.own.join(format!("{}.{}", Uuid::now_v7(), "facts"));
+        let path = self.own.join(format!("{}.{FACTS}", Uuid::now_v7()));
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
         fs::remove_file(path)?;
         file.set_len(length)?;

@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     Bucket, Place, Store, StoreError, blocking,
-    place::{UPLOAD, remove, try_lock},
+    place::{FACTS, UPLOAD, remove, try_lock},
 };
 use crate::domain::ids::FileId;
 
@@ -129,6 +129,9 @@ fn take_over(folder: PathBuf) -> io::Result<Option<Estate>> {
     };
     let names: Vec<String> = entries.iter().filter_map(|entry| entry.file_name().into_string().ok()).collect();
     let uploads = names.iter().filter_map(|name| name.strip_suffix(UPLOAD)?.strip_suffix('.')?.parse().ok()).collect();
+    // The process died before it could take their names.
+    let nameless = names.iter().filter(|name| name.strip_suffix(FACTS).is_some_and(|name| name.ends_with('.')));
+    nameless.into_iter().try_for_each(|name| remove(&folder.join(name)))?;
     let entries = names.iter().filter_map(|name| name.parse().ok()).collect();
     Ok(Some(Estate { folder, entries, uploads, lock }))
 }

@@ -9,11 +9,11 @@ use std::sync::{
 use futures_util::{StreamExt as _, stream};
 
 use super::{FilesError, intake::about};
+pub use crate::settings::StorageKind;
 use crate::{
     db::{Db, DbError, queries::files},
     domain::{ids::FileId, media::StoredFile},
-    settings::StorageKind,
-    storage::{Brought, Care, Movable, Store},
+    storage::{Alone, Brought, Care, Listed, Movable, Store},
 };
 
 /// Files whose rows are read at once.
@@ -39,8 +39,8 @@ pub struct Progress {
     pub bytes: AtomicU64,
     /// Files that were seen to.
     pub seen: AtomicU64,
-    /// Bytes of files that were seen to.
-    pub seen_bytes: AtomicU64,
+    /// Bytes that are there.
+    pub there: Arc<AtomicU64>,
 }
 
 /// What came of it.
@@ -58,17 +58,25 @@ pub struct Moved {
     pub damaged: Vec<FileId>,
 }
 
+/// Where to, what becomes of the bytes where they were, and what was there at the beginning.
+struct Destination {
+    to: StorageKind,
+    source: Source,
+    listed: Listed,
+}
+
 /// The hand that moves. It needs no server, and disturbs none.
 pub struct Mover {
     db: Db,
     store: Store,
+    _alone: Alone,
 }
 
 impl Mover {
     /// Over these.
     #[must_use]
-    pub const fn new(db: Db, store: Store) -> Self {
-        Self { db, store }
+    pub const fn new(db: Db, store: Store, alone: Alone) -> Self {
+        Self { db, store, _alone: alone }
     }
 
     /// Brings all files to `to`.
@@ -79,12 +87,13 @@ impl Mover {
         let extent = self.db.run(|conn| files::extent(conn).map_err(DbError::from)).await?;
         progress.files.store(extent.0, Ordering::Relaxed);
         progress.bytes.store(extent.1, Ordering::Relaxed);
+        let to = Destination { to, source, listed: self.store.listed(to).await? };
         let (mut moved, mut after) = (Moved::default(), None);
         loop {
             let rows = self.db.run(move |conn| files::after(conn, after, PAGE).map_err(DbError::from)).await?;
             let Some(last) = rows.last() else { break };
             after = Some(last.id);
-            self.move_page(rows.into_iter().map(StoredFile::from).collect(), to, source, progress, &mut moved).await?;
+            self.move_page(rows.into_iter().map(StoredFile::from).collect(), &to, progress, &mut moved).await?;
         }
         Ok(moved)
     }
@@ -92,48 +101,47 @@ impl Mover {
     async fn move_page(
         &self,
         page: Vec<StoredFile>,
-        to: StorageKind,
-        source: Source,
+        destination: &Destination,
         progress: &Arc<Progress>,
         moved: &mut Moved,
     ) -> Result<(), FilesError> {
+        let Destination { to, source, ref listed } = *destination;
         let care = match source {
             Source::Keep => Care::Glance,
             Source::Remove => Care::Read,
         };
         let mut brought = stream::iter(page)
             .map(async |file| {
-                let counted = Arc::new(AtomicU64::new(0));
-                let movable = Movable { id: file.id, size: file.size, about: about(&file) };
-                let came = self.store.bring(to, &movable, care, &counted).await;
+                let listed = listed.get(&file.id).copied();
+                let movable = Movable { id: file.id, size: file.size, listed, about: about(&file) };
+                let result = self.store.bring(to, &movable, care, &progress.there).await;
                 progress.seen.fetch_add(1, Ordering::Relaxed);
-                progress.seen_bytes.fetch_add(file.size, Ordering::Relaxed);
-                (file.id, came)
+                (file.id, result)
             })
             .buffer_unordered(TOGETHER);
-        let (mut came, mut failed) = (Vec::new(), None);
+        let (mut done, mut failed) = (Vec::new(), None);
         while let Some((id, result)) = brought.next().await {
             match result {
-                Ok(brought) => came.push((id, brought)),
+                Ok(brought) => done.push((id, brought)),
                 Err(error) => failed = failed.or(Some(error)),
             }
         }
         drop(brought);
-        self.settle(came, to, source, moved).await?;
+        self.settle(done, to, source, moved).await?;
         failed.map_or(Ok(()), |error| Err(error.into()))
     }
 
     /// What servers removed meanwhile goes again; of the rest the source goes, where it is to go.
     async fn settle(
         &self,
-        came: Vec<(FileId, Brought)>,
+        done: Vec<(FileId, Brought)>,
         to: StorageKind,
         source: Source,
         moved: &mut Moved,
     ) -> Result<(), FilesError> {
-        let ids: Vec<_> = came.iter().map(|(id, _)| id.uuid()).collect();
+        let ids: Vec<_> = done.iter().map(|(id, _)| id.uuid()).collect();
         let rows = self.db.run(move |conn| files::which_exist(conn, &ids).map_err(DbError::from)).await?;
-        for (id, brought) in came {
+        for (id, brought) in done {
             if !rows.contains(&id.uuid()) {
                 moved.gone += 1;
                 self.store.take_from(to, id).await?;

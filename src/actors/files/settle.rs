@@ -21,6 +21,8 @@ use crate::{
 /// Pauses between questions to a database that is away.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// So long a request waits for a store that is asked to remove bytes; the row is gone by then.
+const DISCARD_WAIT: Duration = Duration::from_secs(1);
 
 impl Files {
     /// Settles what dead processes left in the store. Call it at the start.
@@ -209,25 +211,13 @@ fn insert_all<R>(conn: &mut PgConnection, rows: &[FileRow], quota: Option<i64>) 
     rows.iter().map(insert).collect()
 }
 
-/// Removes bytes. Where a store does not let go of them now, a task asks until it does.
+/// Removes bytes. Where a store does not let go of them at once, a task goes on until it does.
 async fn discard(journaled: Vec<Journaled>) {
     for bytes in journaled {
-        if let Err(error) = bytes.discard().await {
-            tracing::warn!(?error, id = %bytes.id(), "bytes without a row stay for now");
-            tokio::spawn(discard_in_time(bytes));
+        let discarded = tokio::spawn(bytes.discard_in_time());
+        if tokio::time::timeout(DISCARD_WAIT, discarded).await.is_err() {
+            tracing::warn!("bytes without a row stay until their store lets go of them");
         }
-    }
-}
-
-async fn discard_in_time(bytes: Journaled) {
-    let mut pause = FIRST_PAUSE;
-    loop {
-        tokio::time::sleep(pause).await;
-        match bytes.discard().await {
-            Ok(()) => break,
-            Err(error) => tracing::debug!(?error, id = %bytes.id(), "bytes without a row stay for now"),
-        }
-        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 

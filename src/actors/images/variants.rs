@@ -45,14 +45,12 @@ impl Images {
     /// [`ImagesError::NotFound`], [`ImagesError::Frame`]; the stores'.
     pub async fn resized(&self, caller: &Caller, id: FileId, width: Width) -> Result<Variant, ImagesError> {
         let (of, known) = self.known(caller, id).await?;
-        let copy = match known.variants.get(&width.pixels()) {
-            Some(copy) => *copy,
-            None => {
-                let images = self.clone();
-                let image = Arc::clone(&of);
-                let made = self.turns.take((id, width), async move { images.make(&image.file, width).await });
-                made.await.ok_or(ImagesError::Died)??
-            }
+        let copy = if let Some(copy) = known.variants.get(&width.pixels()) {
+            *copy
+        } else {
+            let (images, image) = (self.clone(), Arc::clone(&of));
+            let made = self.turns.take((id, width), async move { images.make(&image.file, width).await });
+            made.await.ok_or(ImagesError::Died)??
         };
         Ok(Variant { copy: self.files.open(copy, Reader::Everything).await?, of })
     }

@@ -34,7 +34,7 @@ use self::{
 use super::{State, error::ApiError};
 use crate::{
     actors::files::{FilesError, OpenFile},
-    storage::StoredBytes,
+    storage::{Part, StoredBytes},
 };
 
 /// Who may keep a copy. The bytes of a file never change under its id.
@@ -164,12 +164,9 @@ impl MediaAnswer<'_> {
             return Ok(answer.set_body(HeadBody(part.end.saturating_sub(part.start)).boxed()));
         }
         let served = Arc::clone(self.served);
-        Ok(answer.set_body(match self.bytes {
-            StoredBytes::Disk(bytes) => FileBody::new(bytes.clone(), part, self.chunk_bytes, served).boxed(),
-            StoredBytes::Bucket(bytes) => {
-                let stream = bytes.part(part).await.map_err(FilesError::Store)?;
-                ObjectBody::new(stream, served).boxed()
-            }
+        Ok(answer.set_body(match self.bytes.part(part.clone()).await.map_err(FilesError::Store)? {
+            Part::Disk(bytes) => FileBody::new(bytes, part, self.chunk_bytes, served).boxed(),
+            Part::Bucket(stream) => ObjectBody::new(stream, served).boxed(),
         }))
     }
 }

@@ -11,7 +11,10 @@ use std::{
     ops::Range,
     os::unix::fs::FileExt as _,
     path::{Path as FilePath, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use object_store::{
@@ -29,24 +32,31 @@ const MOST_PARTS: u64 = 10_000;
 /// Parts of one file that travel at the same time.
 const OF_A_FILE: usize = 2;
 
-/// What is to be sent, and where an upload in parts is noted meanwhile.
+/// What is to be sent.
 pub(super) struct Parcel<'a> {
     pub(super) key: Key,
     pub(super) path: &'a FilePath,
-    pub(super) note: &'a FilePath,
     pub(super) attributes: Attributes,
-    pub(super) under_way: UnderWay,
+    pub(super) sending: Sending,
 }
 
-/// Held by every request that may still change the bucket, also where nobody waits for it any more: who wants to take
-/// back what was sent waits until all are gone.
-pub(in crate::storage) type UnderWay = mpsc::Sender<()>;
+/// What others need to know of a parcel on its way.
+#[derive(Clone)]
+pub(in crate::storage) struct Sending {
+    /// The file that names an upload in parts until it is one object.
+    pub(in crate::storage) note: PathBuf,
+    /// Held by every request that may still change the bucket, also where nobody waits for it any more: who wants to
+    /// take back what was sent waits until all are gone.
+    pub(in crate::storage) _under_way: mpsc::Sender<()>,
+    /// Told the bytes that have arrived.
+    pub(in crate::storage) counted: Arc<AtomicU64>,
+}
 
 type Sent<T> = JoinHandle<Result<T, StoreError>>;
 
 /// Sends a file whole.
 pub(super) async fn send(bucket: &Bucket, parcel: Parcel<'_>) -> Result<(), StoreError> {
-    let Parcel { key, path, note, attributes, under_way } = parcel;
+    let Parcel { key, path, attributes, sending } = parcel;
     let path = path.to_owned();
     let opened = move || {
         let file = File::open(path)?;
@@ -60,9 +70,9 @@ pub(super) async fn send(bucket: &Bucket, parcel: Parcel<'_>) -> Result<(), Stor
         let client = bucket.0.patient.clone();
         let options = PutOptions { attributes, ..PutOptions::default() };
         let put = async move |payload| client.put_opts(&key, payload, options).await.map(drop);
-        return ended(carry(bucket, file, 0..size, put, under_way).await).await;
+        return ended(carry(bucket, file, 0..size, put, sending).await).await;
     }
-    let mut upload = Upload::begin(bucket, key, note.to_owned(), attributes, under_way).await?;
+    let mut upload = Upload::begin(bucket, key, attributes, sending).await?;
     let mut start = 0;
     while start < size {
         let end = size.min(start.saturating_add(part));
@@ -81,7 +91,7 @@ pub(super) async fn give_up(bucket: &Bucket, key: &Key, upload: &MultipartId) ->
 }
 
 /// Reads a part and sends it by `put`, on a thread of its own as soon as a place is free.
-async fn carry<T, P, F>(bucket: &Bucket, file: Arc<File>, part: Range<u64>, put: P, under_way: UnderWay) -> Sent<T>
+async fn carry<T, P, F>(bucket: &Bucket, file: Arc<File>, part: Range<u64>, put: P, sending: Sending) -> Sent<T>
 where
     T: Send + 'static,
     P: FnOnce(PutPayload) -> F + Send + 'static,
@@ -90,9 +100,14 @@ where
     let place = Arc::clone(&bucket.0.parts).acquire_owned().await;
     let runtime = Handle::current();
     tokio::task::spawn_blocking(move || {
-        let (_place, _under_way) = (place.map_err(|_| BucketError::GivenUp)?, under_way);
+        let _place = place.map_err(|_| BucketError::GivenUp)?;
         let bytes = read(&file, part).map_err(BucketError::Unread)?;
-        Ok(runtime.block_on(put(bytes.into()))?)
+        let length = u64::try_from(bytes.len()).unwrap_or_default();
+        let sent = runtime.block_on(put(bytes.into()))?;
+        sending.counted.fetch_add(length, Ordering::Relaxed);
+        // Until here.
+        drop(sending);
+        Ok(sent)
     })
 }
 
@@ -112,37 +127,29 @@ struct Upload {
     bucket: Bucket,
     key: Key,
     id: MultipartId,
-    note: PathBuf,
     /// The oldest first.
     travelling: Vec<Sent<PartId>>,
     sent: usize,
     arrived: Vec<PartId>,
     is_whole: bool,
-    under_way: UnderWay,
+    sending: Sending,
 }
 
 impl Upload {
-    async fn begin(
-        bucket: &Bucket,
-        key: Key,
-        note: PathBuf,
-        attributes: Attributes,
-        under_way: UnderWay,
-    ) -> Result<Self, StoreError> {
+    async fn begin(bucket: &Bucket, key: Key, attributes: Attributes, sending: Sending) -> Result<Self, StoreError> {
         let options = PutMultipartOptions { attributes, ..PutMultipartOptions::default() };
         let id = bucket.0.patient.create_multipart_opts(&key, options).await?;
         let upload = Self {
             bucket: bucket.clone(),
             key,
             id,
-            note,
             travelling: Vec::new(),
             sent: 0,
             arrived: Vec::new(),
             is_whole: false,
-            under_way,
+            sending,
         };
-        let (note, text) = (upload.note.clone(), upload.id.clone());
+        let (note, text) = (upload.sending.note.clone(), upload.id.clone());
         blocking(move || fs::write(note, text)).await?;
         Ok(upload)
     }
@@ -154,7 +161,7 @@ impl Upload {
         let (client, key, id, number) = (self.bucket.0.patient.clone(), self.key.clone(), self.id.clone(), self.sent);
         self.sent += 1;
         let put = async move |payload| client.put_part(&key, &id, number, payload).await;
-        self.travelling.push(carry(&self.bucket, file, part, put, self.under_way.clone()).await);
+        self.travelling.push(carry(&self.bucket, file, part, put, self.sending.clone()).await);
         Ok(())
     }
 
@@ -173,14 +180,14 @@ impl Upload {
         }
         let parts = std::mem::take(&mut self.arrived);
         let (client, key, id) = (self.bucket.0.patient.clone(), self.key.clone(), self.id.clone());
-        let under_way = self.under_way.clone();
+        let sending = self.sending.clone();
         let completed = tokio::spawn(async move {
-            let _under_way = under_way;
+            let _sending = sending;
             Ok(client.complete_multipart(&key, &id, parts).await.map(drop)?)
         });
         ended(completed).await?;
         self.is_whole = true;
-        let note = self.note.clone();
+        let note = self.sending.note.clone();
         blocking(move || remove(&note)).await
     }
 }
@@ -190,19 +197,23 @@ impl Drop for Upload {
         if self.is_whole {
             return;
         }
-        let (bucket, key, id, note) = (self.bucket.clone(), self.key.clone(), self.id.clone(), self.note.clone());
-        let (travelling, under_way) = (std::mem::take(&mut self.travelling), self.under_way.clone());
+        let (bucket, key, id) = (self.bucket.clone(), self.key.clone(), self.id.clone());
+        let (travelling, sending) = (std::mem::take(&mut self.travelling), self.sending.clone());
         let Ok(runtime) = Handle::try_current() else { return };
         runtime.spawn(async move {
-            let _under_way = under_way;
             // A part that comes after the end would stay.
             for part in travelling {
                 drop(ended(part).await);
             }
             match give_up(&bucket, &key, &id).await {
-                Ok(()) => blocking(move || remove(&note)).await.unwrap_or_default(),
+                Ok(()) => {
+                    let note = sending.note.clone();
+                    blocking(move || remove(&note)).await.unwrap_or_default();
+                }
                 Err(error) => tracing::warn!(error = ?error, "parts of an upload stay until the next sweep"),
             }
+            // Until here.
+            drop(sending);
         });
     }
 }

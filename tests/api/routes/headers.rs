@@ -128,7 +128,7 @@ async fn every_origin_may_call_and_reads_the_headers_it_needs() {
             assert!(answer.header("access-control-allow-credentials").is_none(), "{path}");
             let exposed = answer.header("access-control-expose-headers").unwrap_or_default().to_lowercase();
             let exposed: BTreeSet<&str> = exposed.split(',').map(str::trim).collect();
-            for name in ["content-range", "content-length", "etag", "link", "x-request-id"] {
+            for name in ["content-disposition", "content-range", "content-length", "etag", "link", "x-request-id"] {
                 assert!(exposed.contains(name), "{name} is not in {exposed:?}");
             }
         }

@@ -81,6 +81,7 @@ impl Bucket {
             .with("PLAYHOUSE_STORAGE__ACCESS_KEY_ID", ACCESS_KEY_ID)
             .with("PLAYHOUSE_STORAGE__SECRET_ACCESS_KEY", SECRET_ACCESS_KEY)
             .with("PLAYHOUSE_STORAGE__CONNECT_TIMEOUT_MS", "1000")
+            .with("PLAYHOUSE_STORAGE__READ_TIMEOUT_MS", "1000")
             .with("PLAYHOUSE_STORAGE__TIMEOUT_MS", "1000")
             .with("PLAYHOUSE_STORAGE__BACKOFF_MS", "2")
     }
