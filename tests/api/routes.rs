@@ -71,6 +71,12 @@ use Sent::{File, Film, Image, Json, Nothing, Picture};
 
 /// `{id}` of the description is written as the name of what it is; other variables end with their name.
 const TABLE: &[Row] = &[
+    // First: a session that nothing is heard of ends after 90 seconds.
+    ("GET", "/play/<film ref>/file", Nothing, ANYONE),
+    ("GET", "/play/<token ref>/file", Nothing, ANYONE),
+    ("GET", "/play/<file ref>/file", Nothing, [403; 8]),
+    ("GET", "/play/<film ref>/poster.jpg", Nothing, ANYONE),
+    ("GET", "/play/<file ref>/poster.jpg", Nothing, [403; 8]),
     (
         "POST",
         "/users/registration",
@@ -186,11 +192,6 @@ const TABLE: &[Row] = &[
     ("PATCH", "/v/<hash>/plays/<play session>", Json(BEAT), [404, 200, 404, 404, 404, 404, 404, 404]),
     ("PATCH", "/v/<hash>/plays/<open session>", Json(BEAT), ANYONE),
     ("PATCH", "/v/<announced hash>/plays/<play session>", Json(BEAT), [404; 8]),
-    ("GET", "/play/<film ref>/file", Nothing, ANYONE),
-    ("GET", "/play/<token ref>/file", Nothing, ANYONE),
-    ("GET", "/play/<file ref>/file", Nothing, [403; 8]),
-    ("GET", "/play/<film ref>/poster.jpg", Nothing, ANYONE),
-    ("GET", "/play/<file ref>/poster.jpg", Nothing, [403; 8]),
     ("GET", "/casting/actors", Nothing, ASSISTANTS),
     ("POST", "/casting/actors", Json(r#"{"name":"<new>","age":23,"gender":"M","movies_id":[<movie>]}"#), DIRECTORS),
     ("GET", "/casting/actors/<actor>", Nothing, ASSISTANTS),
