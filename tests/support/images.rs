@@ -86,9 +86,9 @@ pub fn png_with(png: &[u8], exif: &[u8]) -> Vec<u8> {
 }
 
 /// A chunk of a PNG.
-pub fn png_chunk(name: &[u8; 4], body: &[u8]) -> Vec<u8> {
+pub fn png_chunk(name: &[u8], body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(body.len()).expect("a length").to_be_bytes();
-    let named = [name.as_slice(), body].concat();
+    let named = [name, body].concat();
     [&length[..], &named, &crc(&named).to_be_bytes()].concat()
 }
 
@@ -113,8 +113,8 @@ pub fn webp_of(chunks: &[&[u8]]) -> Vec<u8> {
 }
 
 /// A chunk of a RIFF file.
-pub fn riff_chunk(name: &[u8; 4], body: &[u8]) -> Vec<u8> {
+pub fn riff_chunk(name: &[u8], body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(body.len()).expect("a length").to_le_bytes();
     let padding: &[u8] = if body.len() % 2 == 1 { &[0] } else { &[] };
-    [name.as_slice(), &length, body, padding].concat()
+    [name, &length, body, padding].concat()
 }

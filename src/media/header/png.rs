@@ -26,12 +26,12 @@ pub(super) fn held(mut bytes: impl BufRead) -> io::Result<Held> {
     let mut held = Held::default();
     drain(bytes.by_ref().take(SIGNATURE))?;
     while held.besides <= MOST_BESIDES {
-        let mut head = [0; 8];
-        match bytes.read_exact(&mut head) {
+        let mut start = [0; 8];
+        match bytes.read_exact(&mut start) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break,
             other => other?,
         }
-        let [a, b, c, d, name @ ..] = head;
+        let [a, b, c, d, name @ ..] = start;
         let mut body = bytes.by_ref().take(u32::from_be_bytes([a, b, c, d]).into());
         match &name {
             b"IDAT" => held.picture = held.picture.saturating_add(drain(&mut body)?),
@@ -91,7 +91,7 @@ mod tests {
 
     use super::*;
 
-    fn chunk(name: &[u8; 4], body: &[u8]) -> Vec<u8> {
+    fn chunk(name: &[u8], body: &[u8]) -> Vec<u8> {
         [&u32::try_from(body.len()).unwrap().to_be_bytes()[..], name, body, b"CRC!"].concat()
     }
 
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn what_is_besides_the_picture_counts_as_it_is_inflated() {
-        let of = |name: &[u8; 4], before: &[u8], body: &[u8]| chunk(name, &[before, body].concat());
+        let of = |name: &[u8], before: &[u8], body: &[u8]| chunk(name, &[before, body].concat());
         let (header, end) = (chunk(b"IHDR", &[0; 13]), chunk(b"IEND", b""));
         let (picture, more) = (chunk(b"IDAT", &[0; 100]), chunk(b"IDAT", &[0; 11]));
         let packed = deflated(10_000);

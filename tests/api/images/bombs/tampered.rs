@@ -106,14 +106,14 @@ fn lying() -> Vec<Bomb> {
     let side = 7000_u16;
     let png = [PNG, &header(7000, 8, 6), &png_chunk(b"IDAT", &[0; 20]), &png_chunk(b"IEND", b"")].concat();
     assert!(png.len() <= 100, "{}", png.len());
-    let stuffed = [PNG, &header(7000, 8, 6), &png_chunk(b"teSt", &[0; 250_000]), &png[33..]].concat();
+    let stuffed = [PNG, &header(7000, 8, 6), &png_chunk(b"teSt", &vec![0; 250_000]), &png[33..]].concat();
     let gif = picture("16x16", "gif");
     let promise = [side.to_le_bytes(), side.to_le_bytes()].concat();
     let jpeg = drawn("color=red:s=16x16", "jpg");
     assert!(jpeg.len() < 1024, "{}", jpeg.len());
     let promising = changed(&jpeg, b"\xff\xc0", 5, &[side.to_be_bytes(), side.to_be_bytes()].concat());
     // A comment is no picture.
-    let comment = [b"\xff\xfe\xff\xff".as_slice(), &[b'a'; 65_533]].concat();
+    let comment = [b"\xff\xfe\xff\xff".as_slice(), &vec![b'a'; 65_533]].concat();
     let padded = [&promising[..2], &comment, &comment, &promising[2..]].concat();
     let canvas = |chunk: &[u8]| {
         let small = [0, 0, 0, 0, 63, 0, 0, 47, 0, 0];
@@ -142,8 +142,8 @@ fn lying() -> Vec<Bomb> {
 
 /// What is small until it is inflated, or is decoded over and over.
 fn inflating() -> Vec<Bomb> {
-    let beside = |name: &[u8; 4], before: &[u8]| {
-        let chunk = png_chunk(name, &[before, &deflated(&[b'a'; 1 << 16], 1600)].concat());
+    let beside = |name: &[u8], before: &[u8]| {
+        let chunk = png_chunk(name, &[before, &deflated(&vec![b'a'; 1 << 16], 1600)].concat());
         let plain = picture("64x48", "png");
         [&plain[..33], &chunk, &plain[33..]].concat()
     };
