@@ -71,10 +71,11 @@ if has apt-get; then
         has setpriv || need util-linux
     fi
     if [ "${1:-}" = tests ]; then
-        # The tests look at the API's page, and receive mail (in Debian's own Python).
+        # The tests look at the API's page, and receive mail and send images (in Debian's own Python).
         has chromium || need chromium
         has chromedriver || need chromium-driver
         /usr/bin/python3 -c 'import aiosmtpd' 2>/dev/null || need python3-aiosmtpd
+        /usr/bin/python3 -c 'import requests' 2>/dev/null || need python3-requests
     fi
     [ -z "$missing" ] || install_with_apt
 elif has brew; then

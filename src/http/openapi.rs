@@ -231,7 +231,12 @@ fn responses(shape: Shape, operation: &Operation) -> Value {
     if operation.path.contains('{') && shape != Shape::Response {
         refuse("404", "Not there");
     }
-    refuse("503", "A store that is needed is away, or maintenance; see Retry-After");
+    if shape == Shape::Error {
+        refuse("500", "A store that is needed is away");
+        refuse("503", "Maintenance; see Retry-After");
+    } else {
+        refuse("503", "A store that is needed is away, or maintenance; see Retry-After");
+    }
     for (status, when) in doc.refusals {
         refuse(&status.to_string(), when);
     }

@@ -1,5 +1,7 @@
 //! An uploaded file out of a multipart body, streamed to the store.
 
+mod sent_name;
+
 use std::{error::Error as StdError, time::Duration};
 
 use actix_multipart::{Field, Multipart, MultipartError};
@@ -8,6 +10,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use tokio::time::Instant;
 
+use self::sent_name::sent_name;
 use super::error::ApiError;
 use crate::{
     actors::files::FilesError,
@@ -46,6 +49,9 @@ pub enum UploadError {
     /// Over the limit: 413.
     #[error("larger than {0} bytes")]
     TooLarge(u64),
+    /// The file has no bytes: 415.
+    #[error("the file is empty")]
+    Empty,
     /// No accepted type: 415.
     #[error("the bytes are no accepted media")]
     Unsupported,
@@ -90,7 +96,7 @@ impl From<UploadError> for ApiError {
             UploadError::Unknown(part) => Self::field(part, "is unknown"),
             UploadError::Invalid(rule) => Self::field("type", rule.0),
             UploadError::TooLarge(limit) => Self::TooLarge(format!("The file is larger than {limit} bytes")),
-            UploadError::Unsupported => FilesError::Unsupported(String::new()).into(),
+            UploadError::Empty | UploadError::Unsupported => FilesError::Unsupported(String::new()).into(),
             UploadError::Idle => Self::Timeout,
             UploadError::Broken(_) => Self::BadRequest("The body is not a whole multipart body".to_owned()),
             UploadError::Store(error) => FilesError::Store(error).into(),
@@ -104,6 +110,15 @@ pub struct Uploaded {
     pub incoming: Incoming,
     /// The file's name as it was sent, where it was.
     pub sent_name: Option<String>,
+}
+
+/// The parts that a form may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parts {
+    /// `file` alone.
+    File,
+    /// `file`, and `type` beside it.
+    FileAndType,
 }
 
 /// Refuses a body that says it is too long, before any of it is read.
@@ -141,7 +156,12 @@ pub fn check_form(request: &HttpRequest) -> Result<(), UploadError> {
 ///
 /// # Errors
 /// See [`UploadError`]; nothing stays on disk then.
-pub async fn receive(mut body: Multipart, incoming: Incoming, idle: Duration) -> Result<Uploaded, UploadError> {
+pub async fn receive(
+    mut body: Multipart,
+    incoming: Incoming,
+    parts: Parts,
+    idle: Duration,
+) -> Result<Uploaded, UploadError> {
     let (mut waiting, mut file, mut declared) = (Some(incoming), None, None);
     while let Some(field) = within(Instant::now() + idle, body.next()).await? {
         let mut field = field?;
@@ -152,9 +172,11 @@ pub async fn receive(mut body: Multipart, incoming: Incoming, idle: Duration) ->
                 pour(&mut field, &mut incoming, idle).await?;
                 file = Some((incoming, name));
             }
-            Some("type") if declared.is_some() => return Err(UploadError::Twice("type")),
+            Some("type") if parts == Parts::FileAndType && declared.is_some() => {
+                return Err(UploadError::Twice("type"));
+            }
             // Checked and let go: what a file is, its bytes say.
-            Some("type") => declared = Some(kind(&small_text(&mut field, idle).await?)?),
+            Some("type") if parts == Parts::FileAndType => declared = Some(kind(&small_text(&mut field, idle).await?)?),
             other => return Err(UploadError::Unknown(other.unwrap_or_default().chars().take(40).collect())),
         }
     }
@@ -176,7 +198,7 @@ pub async fn receive_raw(
     idle: Duration,
 ) -> Result<Incoming, UploadError> {
     match pour(&mut body, &mut incoming, idle).await {
-        Err(UploadError::Unsupported) if incoming.size() == 0 => Err(UploadError::NoFile),
+        Err(UploadError::Empty) => Err(UploadError::NoFile),
         other => other.map(|()| incoming),
     }
 }
@@ -200,6 +222,9 @@ where
             (end, progress) = (Instant::now() + idle, 0);
         }
     }
+    if incoming.size() == 0 {
+        return Err(UploadError::Empty);
+    }
     if !looked {
         sniff(incoming.head()).ok_or(UploadError::Unsupported)?;
     }
@@ -221,17 +246,6 @@ async fn small_text(field: &mut Field, idle: Duration) -> Result<String, UploadE
         }
     }
     String::from_utf8(bytes).ok().filter(|text| !text.contains('\0')).ok_or_else(invalid)
-}
-
-/// The name that a part gives to its file: of `filename*` (RFC 8187), which some clients send, else of `filename`, in
-/// which three characters come percent-encoded (the form encoding of HTML, as browsers and curl have it).
-fn sent_name(field: &Field) -> Option<String> {
-    let part = field.content_disposition()?;
-    let extended = part.get_filename_ext().and_then(|name| String::from_utf8(name.value.clone()).ok());
-    extended.or_else(|| {
-        let plain = part.get_filename()?;
-        Some(plain.replace("%22", "\"").replace("%0D", "\r").replace("%0A", "\n"))
-    })
 }
 
 /// The last part of what was sent as a name, for people only.
@@ -259,7 +273,7 @@ mod tests {
             return HttpResponse::PayloadTooLarge().finish();
         }
         let incoming = store.receive(LIMIT).await.unwrap();
-        match receive(body, incoming, Duration::from_millis(400)).await {
+        match receive(body, incoming, Parts::FileAndType, Duration::from_millis(400)).await {
             Ok(uploaded) => {
                 let received = uploaded.incoming.finish().await.unwrap();
                 let name = clean_name(uploaded.sent_name.as_deref());
@@ -321,7 +335,7 @@ mod tests {
             (Form::new().text("owner_id", "x"), "Unknown"),
             (file(b"#EXTM3U\nfile:///etc/passwd\n".to_vec()), "Unsupported"),
             (file(vec![b'#'; 100_000]), "Unsupported"),
-            (file(Vec::new()), "Unsupported"),
+            (file(Vec::new()), "Empty"),
             (file(wave(50)).text("type", "x".repeat(300)), "Invalid"),
         ] {
             let text = post(&address, form).await;

@@ -1,9 +1,12 @@
 //! What the header of an image says, read before anything of the image is decoded; and whether the file can hold that
 //! much at all. Reads files: call it where blocking is allowed.
 
+mod jpeg;
+mod png;
+
 use std::{
     fs::File,
-    io::{self, BufRead, BufReader, Read as _},
+    io::{self, BufRead, BufReader, Seek as _},
     path::Path,
 };
 
@@ -27,6 +30,12 @@ pub enum NotAnImage {
     /// It ends before its end.
     #[error("it is cut off")]
     CutOff,
+    /// A JPEG that is decoded over and over.
+    #[error("it has more than {0} scans")]
+    TooManyScans(u32),
+    /// A PNG whose texts or profile become more than is taken.
+    #[error("it has more than {0} bytes besides its picture")]
+    TooMuchBesides(u64),
 }
 
 /// How a picture is to be turned so that it stands upright: the value of EXIF's `Orientation`.
@@ -108,65 +117,53 @@ pub(super) fn read(path: &Path, kind: MediaType, most_pixels: u32) -> Result<Hea
         return Err(NotAnImage::TooManyPixels(most_pixels));
     }
     let open = || File::open(path).map(BufReader::new).map_err(|_| NotAnImage::Unreadable);
-    let length = path.metadata().map_err(|_| NotAnImage::Unreadable)?.len();
-    if length < fewest_bytes(open()?, kind, &header).map_err(|_| NotAnImage::Unreadable)? {
-        return Err(NotAnImage::Lies);
-    }
-    if kind == MediaType::Jpeg && !ends(open()?).map_err(|_| NotAnImage::CutOff)? {
-        return Err(NotAnImage::CutOff);
-    }
+    holds(open()?, kind, &header)?;
     header.orientation = orientation(open()?);
     Ok(header)
 }
 
-/// So many bytes at least it takes to say so many pixels. (WebP and AVIF say a surface of one colour in a few.)
-fn fewest_bytes(mut file: impl BufRead, kind: MediaType, header: &Header) -> io::Result<u64> {
+/// Refuses a file that cannot hold so many pixels, or costs more than they do. (WebP and AVIF say a surface of one
+/// colour in a few bytes.)
+fn holds(mut file: BufReader<File>, kind: MediaType, header: &Header) -> Result<(), NotAnImage> {
+    let unreadable = |_| NotAnImage::Unreadable;
     let pixels = header.pixels();
-    Ok(match kind {
-        // Deflate makes of a byte 1032 at most.
+    let enough = match kind {
         MediaType::Png => {
-            let mut start = [0; PNG_START];
-            file.read_exact(&mut start)?;
-            let [.., depth, colour] = start;
-            let samples = match colour {
-                2 => 3,
-                4 => 2,
-                6 => 4,
-                _ => 1,
-            };
-            pixels.saturating_mul(u64::from(depth) * samples) / 8 / 1032
+            let bits = bits_a_pixel(&mut file).map_err(unreadable)?;
+            file.rewind().map_err(unreadable)?;
+            let held = png::held(file).map_err(unreadable)?;
+            if held.besides > png::MOST_BESIDES {
+                return Err(NotAnImage::TooMuchBesides(png::MOST_BESIDES));
+            }
+            // Deflate makes of a byte 1032 at most.
+            held.picture >= pixels.saturating_mul(bits) / 8 / 1032
         }
-        // A block of 8 by 8 takes a bit at least.
-        MediaType::Jpeg => pixels / 64 / 8,
+        MediaType::Jpeg => {
+            let coded = jpeg::coded(file).map_err(|_| NotAnImage::CutOff)?;
+            if coded.scans > jpeg::MOST_SCANS {
+                return Err(NotAnImage::TooManyScans(jpeg::MOST_SCANS));
+            }
+            // A block of 8 by 8 takes a bit at least.
+            coded.bytes >= pixels / 64 / 8
+        }
         // A code of 12 bits stands for 4096 pixels at most.
-        MediaType::Gif => pixels / 2731,
-        _ => 0,
-    })
+        MediaType::Gif => file.get_ref().metadata().map_err(unreadable)?.len() >= pixels / 2731,
+        _ => true,
+    };
+    if enough { Ok(()) } else { Err(NotAnImage::Lies) }
 }
 
-/// Whether a JPEG goes on to its end (ITU-T T.81, B.1): segments are passed over by their lengths, what is coded
-/// between them up to the next marker.
-fn ends(mut bytes: impl BufRead) -> io::Result<bool> {
-    loop {
-        bytes.skip_until(0xff)?;
-        let mut code = [0xff];
-        while code == [0xff] {
-            bytes.read_exact(&mut code)?;
-        }
-        match code {
-            [0xd9] => return Ok(true),
-            // A stuffed byte, and markers that stand alone.
-            [0x00 | 0x01 | 0xd0..=0xd8] => {}
-            _ => {
-                let mut length = [0; 2];
-                bytes.read_exact(&mut length)?;
-                let length = u64::from(u16::from_be_bytes(length).saturating_sub(2));
-                if io::copy(&mut bytes.by_ref().take(length), &mut io::sink())? < length {
-                    return Ok(false);
-                }
-            }
-        }
-    }
+fn bits_a_pixel(mut png: impl io::Read) -> io::Result<u64> {
+    let mut start = [0; PNG_START];
+    png.read_exact(&mut start)?;
+    let [.., depth, colour] = start;
+    let samples = match colour {
+        2 => 3,
+        4 => 2,
+        6 => 4,
+        _ => 1,
+    };
+    Ok(u64::from(depth) * samples)
 }
 
 /// As its EXIF data says; upright where there is none.
@@ -188,12 +185,16 @@ mod tests {
         read(&path, kind, 50_000_000)
     }
 
-    fn png(width: u32, height: u32, depth: u8, colour: u8, more: usize) -> Vec<u8> {
+    /// With so many bytes of a picture, all of them zero.
+    fn png(width: u32, height: u32, depth: u8, colour: u8, picture: u32) -> Vec<u8> {
         let mut bytes = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR".to_vec();
         bytes.extend(width.to_be_bytes());
         bytes.extend(height.to_be_bytes());
         bytes.extend([depth, colour, 0, 0, 0]);
-        bytes.resize(33 + more, 0);
+        bytes.extend(b"CRC!");
+        bytes.extend(picture.to_be_bytes());
+        bytes.extend(b"IDAT");
+        bytes.resize(bytes.len() + usize::try_from(picture).unwrap(), 0);
         bytes
     }
 
@@ -201,6 +202,8 @@ mod tests {
     fn a_header_that_promises_more_than_the_file_can_hold_lies() {
         let read_png = |bytes: &[u8]| read_bytes(bytes, MediaType::Png).map(|header| (header.width, header.height));
         assert_eq!(read_png(&png(7000, 7000, 8, 6, 100)), Err(NotAnImage::Lies));
+        let stuffed = [png(7000, 7000, 8, 6, 100), vec![0; 200_000]].concat();
+        assert_eq!(read_png(&stuffed), Err(NotAnImage::Lies), "what is no picture does not count");
         assert_eq!(read_png(&png(7000, 7000, 8, 6, 200_000)), Ok((7000, 7000)));
         assert_eq!(read_png(&png(7000, 7000, 1, 0, 7000)), Ok((7000, 7000)), "one bit a pixel takes little");
         assert_eq!(read_png(&png(16_000, 16_000, 1, 0, 750_000)), Err(NotAnImage::TooManyPixels(50_000_000)));
@@ -213,22 +216,5 @@ mod tests {
             read_bytes(&bytes, MediaType::Gif).map(|header| header.width)
         };
         assert_eq!((gif(7000, 0), gif(7000, 18_000)), (Err(NotAnImage::Lies), Ok(7000)));
-    }
-
-    #[test]
-    fn a_jpeg_is_whole_when_its_own_end_is_there() {
-        let segment = |code: u8, body: &[u8]| {
-            let length = u16::try_from(body.len() + 2).unwrap().to_be_bytes();
-            [&[0xff, code], &length[..], body].concat()
-        };
-        // A small picture within the first segment has an end of its own.
-        let thumbnail = segment(0xe1, b"Exif\0\0\xff\xd8\xff\xda\0\x02\xff\xd9");
-        let scan = [segment(0xda, b"\x01"), b"\x12\xff\x00\x34\xff\xd0\x56".to_vec()].concat();
-        let whole = [b"\xff\xd8", &thumbnail[..], &scan, &segment(0xc4, b"\xff\xd9"), &scan, b"\xff\xd9"].concat();
-        let is_whole = |bytes: &[u8]| ends(bytes).unwrap_or(false);
-        assert!(is_whole(&whole) && is_whole(&[&whole[..], b"and more"].concat()));
-        for length in 0..whole.len() {
-            assert!(!is_whole(&whole[..length]), "{length}");
-        }
     }
 }

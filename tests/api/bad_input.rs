@@ -20,6 +20,7 @@ use crate::support::{
     app::{Answer, App, Catalogue},
     casting::Cast,
     channels::Shared,
+    media::png,
     people::Person,
     shape::Shape,
     stores::TestDb,
@@ -37,6 +38,7 @@ fn digest(db: &TestDb) -> String {
         "users",
         "installation",
         "files",
+        "images",
         "genres",
         "series",
         "genres_series",
@@ -83,6 +85,7 @@ struct House {
     film: String,
     play: String,
     cast: Cast,
+    image: String,
 }
 
 impl House {
@@ -105,7 +108,8 @@ impl House {
             play["playback"]["file"].as_str().and_then(|path| path.split('/').nth(2)).expect("a link").to_owned();
         let play = play["session"].as_str().expect("an id").to_owned();
         let cast = app.cast(&owner).await;
-        Self { db, app, owner, things, stream, collection, key, file, shared, film: shown, play, cast }
+        let image = app.keep_image(&owner, png()).await;
+        Self { db, app, owner, things, stream, collection, key, file, shared, film: shown, play, cast, image }
     }
 
     /// A path of the description, of things that are there.
@@ -138,6 +142,7 @@ impl House {
             "keys" => &self.key,
             "files" | "media" => &self.file,
             "collection" => &self.collection,
+            "images" => &self.image,
             other => panic!("no {other}"),
         };
         id.clone()

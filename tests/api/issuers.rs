@@ -37,14 +37,22 @@ pub(crate) async fn next_second() {
 async fn tokens_of_each_algorithm_open_every_contract_by_their_permissions() {
     let issuer = Issuer::start("acme", &keys().each_ref()).await;
     let (_db, app) = house(&issuer);
-    let may = ["view:catalogue", "use:streams", "use:channels", "edit:catalogue", "use:collections", "view:actors"];
+    let may = [
+        "view:catalogue",
+        "use:streams",
+        "use:channels",
+        "edit:catalogue",
+        "use:collections",
+        "use:images",
+        "view:actors",
+    ];
     let video = json!({"title": "Pilot", "description": "It flies"});
     for key in keys() {
         let what = key.algorithm();
         let person = issuer.person(key, "ann", &may);
         let nobody = issuer.person(key, "ann", &[]);
-        // iptv, playback, operation, channels, collections, casting: with the right, and without.
-        for path in ["/genres", "/me/history", "/collection"] {
+        // iptv, playback, operation, channels, collections, images, casting: with the right, and without.
+        for path in ["/genres", "/me/history", "/collection", "/images"] {
             assert_eq!(app.get(path, &person).await.status, 200, "{what} {path}");
             assert_eq!(app.get(path, &nobody).await.status, 403, "{what} {path}");
         }

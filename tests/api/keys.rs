@@ -154,7 +154,8 @@ async fn nobody_makes_a_key_that_may_more_than_they() {
         assert!(message.contains(&format!("'{lacks}'")), "{message}");
     }
     assert_eq!(count(&mut db.connect(), "api_keys"), 0);
-    ask(&people.viewer, &["view:catalogue", "use:streams", "use:channels", "use:collections"]).await.data(201);
+    let of_viewers = ["view:catalogue", "use:streams", "use:channels", "use:collections", "use:images"];
+    ask(&people.viewer, &of_viewers).await.data(201);
     ask(&people.owner, &Permission::ALL.map(Permission::name)).await.data(201);
 }
 

@@ -27,6 +27,7 @@ mod failures;
 mod files;
 mod files_store;
 mod hostile_files;
+mod images;
 mod iptv;
 mod issuers;
 mod jobs;

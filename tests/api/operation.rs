@@ -312,6 +312,7 @@ fn is_closed(answer: &Answer, message: &str) {
         Shape::Envelope => json!({"status": 503, "response": "Service Unavailable", "message": message}),
         Shape::Response => json!({"response": message}),
         Shape::Detail => json!({"detail": message}),
+        Shape::Error => json!({"error": message}),
         Shape::Success => json!({"success": false, "error": 503, "message": message}),
     };
     assert_eq!((answer.status, answer.json()), (503, wanted));
@@ -358,6 +359,8 @@ async fn maintenance_closes_every_node_also_after_a_restart_but_not_the_way_out(
             "/request-count",
             "/casting/actors",
             "/casting/x",
+            "/images",
+            "/images/x/y",
         ] {
             is_closed(&node.get(path, &people.owner).await, message);
         }

@@ -34,6 +34,8 @@ enum Sent {
     Film,
     /// The bytes of a picture, as they are.
     Picture,
+    /// A picture as a file of a form.
+    Image,
 }
 
 /// A method, a path, a body, and the statuses for nobody, the viewer whose things the path names,
@@ -65,10 +67,16 @@ const ASSISTANTS: [u16; 8] = [401, 401, 401, 401, 200, 200, 200, 200];
 const DIRECTORS: [u16; 8] = [401, 401, 401, 401, 200, 401, 200, 200];
 const PRODUCERS: [u16; 8] = [401, 401, 401, 401, 200, 401, 401, 200];
 
-use Sent::{File, Film, Json, Nothing, Picture};
+use Sent::{File, Film, Image, Json, Nothing, Picture};
 
 /// `{id}` of the description is written as the name of what it is; other variables end with their name.
 const TABLE: &[Row] = &[
+    // First: a session that nothing is heard of ends after 90 seconds.
+    ("GET", "/play/<film ref>/file", Nothing, ANYONE),
+    ("GET", "/play/<token ref>/file", Nothing, ANYONE),
+    ("GET", "/play/<file ref>/file", Nothing, [403; 8]),
+    ("GET", "/play/<film ref>/poster.jpg", Nothing, ANYONE),
+    ("GET", "/play/<file ref>/poster.jpg", Nothing, [403; 8]),
     (
         "POST",
         "/users/registration",
@@ -184,11 +192,6 @@ const TABLE: &[Row] = &[
     ("PATCH", "/v/<hash>/plays/<play session>", Json(BEAT), [404, 200, 404, 404, 404, 404, 404, 404]),
     ("PATCH", "/v/<hash>/plays/<open session>", Json(BEAT), ANYONE),
     ("PATCH", "/v/<announced hash>/plays/<play session>", Json(BEAT), [404; 8]),
-    ("GET", "/play/<film ref>/file", Nothing, ANYONE),
-    ("GET", "/play/<token ref>/file", Nothing, ANYONE),
-    ("GET", "/play/<file ref>/file", Nothing, [403; 8]),
-    ("GET", "/play/<film ref>/poster.jpg", Nothing, ANYONE),
-    ("GET", "/play/<file ref>/poster.jpg", Nothing, [403; 8]),
     ("GET", "/casting/actors", Nothing, ASSISTANTS),
     ("POST", "/casting/actors", Json(r#"{"name":"<new>","age":23,"gender":"M","movies_id":[<movie>]}"#), DIRECTORS),
     ("GET", "/casting/actors/<actor>", Nothing, ASSISTANTS),
@@ -213,6 +216,11 @@ const TABLE: &[Row] = &[
     ("GET", "/collection/<collection>", Nothing, KEEPER),
     ("PUT", "/collection/<collection>", Json(r#"{"title":"<new>","movies":[<listed movie>]}"#), KEEPER),
     ("DELETE", "/collection/<collection>", Nothing, KEEPER),
+    ("POST", "/images", Image, VIEWERS_CREATE),
+    ("GET", "/images", Nothing, VIEWERS),
+    // Who sees every file sees it; to others it is not there.
+    ("GET", "/images/<image>", Nothing, [401, 200, 404, 200, 200, 403, 403, 403]),
+    ("DELETE", "/images/<image>", Nothing, [401, 204, 403, 403, 204, 403, 403, 403]),
     // No provider is configured.
     ("GET", "/movies", Nothing, [401, 503, 503, 503, 503, 503, 503, 503]),
     ("GET", "/request-count", Nothing, ACCOUNTS),
@@ -251,6 +259,8 @@ struct Things {
     shared: Option<Watched>,
     /// The owner's movie; only where it is asked for, too.
     cast: Option<Cast>,
+    /// An image of the viewer's; likewise.
+    image: Option<String>,
 }
 
 /// A channel, and who watches it.
@@ -279,7 +289,7 @@ impl Things {
         let list = json!({"title": "Nights", "description": "", "movies": []});
         let made = app.post("/collection", &viewer, list).await.json();
         let collection = made["collection_uuid"].as_str().expect("an id").to_owned();
-        Self { viewer, catalogue, stream, collection, key, file, shown, shared: None, cast: None }
+        Self { viewer, catalogue, stream, collection, key, file, shown, shared: None, cast: None, image: None }
     }
 
     async fn make_all(app: &App, owner: &Person) -> Self {
@@ -293,6 +303,7 @@ impl Things {
         let text = |play: &Value| play["session"].as_str().expect("an id").to_owned();
         things.shared = Some(Watched { film: film.to_owned(), token, play: text(&play), open: text(&open), channel });
         things.cast = Some(app.cast(owner).await);
+        things.image = Some(app.keep_image(&things.viewer, png()).await);
         things
     }
 
@@ -305,6 +316,9 @@ impl Things {
         let mut things = Self::make(app, owner).await;
         if path.contains("/casting/") || path.contains("<cast ") {
             things.cast = Some(app.cast(owner).await);
+        }
+        if path.contains("<image>") {
+            things.image = Some(app.keep_image(&things.viewer, png()).await);
         }
         things
     }
@@ -350,6 +364,7 @@ impl Things {
             ("<actor>", &actor),
             ("<movie>", &movie),
             ("<cast file>", cast),
+            ("<image>", self.image.as_deref().unwrap_or_default()),
             ("<kind>", "all"),
             ("<query>", "walk"),
             ("<nick>", &fresh[..20]),
@@ -372,6 +387,10 @@ impl Things {
             }
             Film => request.header("content-type", "video/mp4").body(mp4()),
             Picture => request.header("content-type", "image/png").body(png()),
+            Image => {
+                let part = reqwest::multipart::Part::bytes(png()).file_name("a.png");
+                request.multipart(reqwest::multipart::Form::new().part("file", part))
+            }
         }
     }
 }
@@ -415,21 +434,28 @@ async fn the_table_has_every_route_of_the_description_and_no_other() {
 }
 
 #[actix_web::test]
-async fn every_status_that_the_table_has_for_channels_and_casting_is_described() {
+async fn every_status_that_the_table_has_for_channels_casting_and_images_is_described() {
     let db = TestDb::create();
     let app = App::start(&db);
     let document = Answer::of(app.request(Method::GET, "/api-docs/openapi.json", None)).await.json();
-    let rows = TABLE.iter().filter(|(_, path, ..)| matches!(Shape::of(path), Shape::Response | Shape::Success));
+    let rows = TABLE.iter().filter_map(|row| {
+        let error = match Shape::of(row.1) {
+            Shape::Response => "ResponseError",
+            Shape::Success => "SuccessError",
+            Shape::Error => "PlainError",
+            Shape::Envelope | Shape::Detail => return None,
+        };
+        Some((row, error))
+    });
     let mut compared = 0;
-    for (method, path, _, statuses) in rows {
+    for ((method, path, _, statuses), error) in rows {
         let responses = &document["paths"][described_as(path)][method.to_lowercase()]["responses"];
         for status in statuses {
             let described = &responses[status.to_string()];
             assert!(described["description"].is_string(), "{method} {path}: {status} is not described");
             if *status >= 400 {
                 let schema = &described["content"]["application/json"]["schema"]["$ref"];
-                let name = if path.starts_with("/casting") { "SuccessError" } else { "ResponseError" };
-                assert_eq!(schema, &format!("#/components/schemas/{name}"), "{method} {path}: {status}");
+                assert_eq!(schema, &format!("#/components/schemas/{error}"), "{method} {path}: {status}");
             }
             compared += 1;
         }
@@ -508,6 +534,15 @@ fn detail(status: u16) -> &'static str {
     }
 }
 
+/// What the images contract says to who is refused.
+fn error(what: &str, status: u16) -> &'static str {
+    match status {
+        403 if ["other", "editor"].iter().any(|caller| what.ends_with(caller)) => "This image is another account's",
+        404 => "Image not found",
+        other => message("of an image", other).1,
+    }
+}
+
 fn has_the_shape_of_its_status(answer: &Answer, what: &str) {
     if answer.status < 400 {
         return;
@@ -519,6 +554,7 @@ fn has_the_shape_of_its_status(answer: &Answer, what: &str) {
             assert_eq!((&answer.json()["response"], &said), (&json!(response), &json!(message)), "{what}");
         }
         Shape::Detail => assert_eq!(said, json!(detail(answer.status)), "{what}"),
+        Shape::Error => assert_eq!(said, json!(error(what, answer.status)), "{what}"),
         Shape::Success => answer.refused(answer.status),
         Shape::Response => assert_eq!(said, json!(word(&answer.path, answer.status)), "{what}"),
     }
@@ -561,16 +597,16 @@ async fn every_route_answers_every_kind_of_caller_as_the_table_says() {
                 None => None,
             };
             assert!(before.iter().all(|before| before.status == 200), "{what}: {before:?}");
-            let before = before.map(|answer| answer.json());
+            let before = before.map(|answer| answer.bytes);
             let answer = Answer::of(things.request(&app, row, caller.as_ref())).await;
             assert_eq!(answer.status, *expected, "{what}: {}", String::from_utf8_lossy(&answer.bytes));
             has_the_shape_of_its_status(&answer, &what);
             let Some(item) = item else { continue };
             let after = app.get(&item, eyes).await;
             match (*expected, *method) {
-                (200, "DELETE") => assert_eq!(after.status, 404, "{what}"),
-                (200, _) => assert_ne!(Some(after.json()), before, "{what}"),
-                _ => assert_eq!(Some(after.json()), before, "{what}"),
+                (200 | 204, "DELETE") => assert_eq!(after.status, 404, "{what}"),
+                (200, _) => assert_ne!(Some(after.bytes), before, "{what}"),
+                _ => assert_eq!(Some(after.bytes), before, "{what}"),
             }
             if (*expected, *method) == (200, "PATCH") {
                 assert_eq!(after.status, 200, "{what}");

@@ -6,6 +6,7 @@ pub mod app;
 pub mod casting;
 pub mod channels;
 pub mod home;
+pub mod images;
 pub mod issuer;
 pub mod load;
 pub mod media;

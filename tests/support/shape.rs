@@ -15,6 +15,8 @@ pub enum Shape {
     Response,
     /// Plain objects, with `{detail}` or the wrong fields where it refuses.
     Detail,
+    /// Plain objects, with `{error}` where it refuses.
+    Error,
     /// `{success}`, with `{success, error, message}` where it refuses.
     Success,
 }
@@ -34,6 +36,7 @@ impl Shape {
             ["v", hash, "plays", ..] if !hash.is_empty() => Self::Envelope,
             [first, ..] if RESPONSES.contains(&first) => Self::Response,
             ["casting", ..] => Self::Success,
+            ["images", ..] => Self::Error,
             [first, ..] if DETAILS.contains(&first) => Self::Detail,
             _ => Self::Envelope,
         }
@@ -58,8 +61,8 @@ impl Answer {
         json["response"].clone()
     }
 
-    /// What a refusal says, which must have the shape of its path: the envelope's `message`, `response`, or `detail`;
-    /// where fields are wrong, those of the last.
+    /// What a refusal says, which must have the shape of its path: the envelope's `message`, `response`, `error`, or
+    /// `detail`; where fields are wrong, those of the last.
     #[track_caller]
     pub fn refusal(&self) -> Value {
         let said = match self.shape() {
@@ -74,6 +77,12 @@ impl Answer {
                     }
                     None => json,
                 }
+            }
+            Shape::Error => {
+                let json = self.json();
+                assert_eq!(json.as_object().expect("an object").len(), 1, "{}: {json}", self.path);
+                assert!(json["error"].is_string(), "{}: {json}", self.path);
+                json["error"].clone()
             }
             Shape::Success => {
                 let json = self.casting(self.status);
@@ -96,7 +105,7 @@ impl Answer {
         said
     }
 
-    /// The names of the fields that a 400 is about: all of them in the envelope, else the first.
+    /// The names of the fields that a 400 is about: all of them in the envelope and in `error`, else the first.
     #[track_caller]
     pub fn wrong_fields(&self) -> Vec<String> {
         assert_eq!(self.status, 400, "{}: {}", self.path, String::from_utf8_lossy(&self.bytes));
@@ -110,6 +119,12 @@ impl Answer {
                 let json = self.json();
                 let fields = json.as_object().expect("an object").iter().filter(|(_, messages)| messages.is_array());
                 fields.map(|(field, _)| field.clone()).collect()
+            }
+            // `limit must be …; after must be …`
+            Shape::Error => {
+                let said = self.refusal();
+                let named = said.as_str().unwrap_or_default().split("; ").map(|rule| rule.split(' ').next());
+                named.map(|field| field.unwrap_or_default().to_owned()).collect()
             }
             Shape::Success => panic!("{}: the casting contract names no field", self.path),
             Shape::Response => {
@@ -132,6 +147,7 @@ impl Answer {
             Shape::Success => {}
             Shape::Envelope => assert_eq!(self.json()["errors"], json!([{"field": field, "message": "is required"}])),
             Shape::Detail => assert_eq!(self.json(), json!({field: ["is required"]})),
+            Shape::Error => assert_eq!(self.json(), json!({"error": format!("{field} is required")})),
             Shape::Response => {
                 let word = if self.path.starts_with("/sign_in") { "missing-field" } else { "missing-key" };
                 assert_eq!(self.response(400), json!({word: field}), "{}", self.path);

@@ -85,13 +85,21 @@ impl Images {
         let copy = self.files.local_copy(image).await?;
         let picture = self.framer.picture(copy.path(), kind, Fit::width(width.pixels())).await;
         drop(copy);
+        let picture = match picture {
+            Ok(picture) => picture,
+            Err(error) => {
+                // Removed while it was read: then it is not there.
+                self.read(image.id).await?;
+                return Err(ImagesError::Frame(error));
+            }
+        };
         let made = Made {
             // It takes nothing of the owner's quota: who looks at an image makes it, not who keeps it.
             owner_id: None,
             name: format!("{}.{}", width.pixels(), MediaType::WebP.extension()),
             media: MediaType::WebP,
             facts: MediaFacts::default(),
-            bytes: picture.map_err(ImagesError::Frame)?.webp,
+            bytes: picture.webp,
         };
         let made = self.files.make(made).await?;
         let id = image.id;

@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use super::disposition::attachment;
 use crate::{
+    actors::images::ImagesError,
     domain::{
         ids::FileId,
         images::{ImageName, ImageWindow, LARGEST_LIST, Width},
@@ -33,7 +34,7 @@ use crate::{
         openapi::{Parameter, Unless, Values, doc},
         query::{once, pairs},
         routes::Routes,
-        upload,
+        upload::{self, Parts, UploadError},
     },
 };
 
@@ -105,7 +106,7 @@ async fn create(allowed: Keeping, state: State, request: HttpRequest, payload: w
     let account = allowed.caller.user_id;
     let incoming = state.images.begin(account).await?;
     let idle = Duration::from_millis(state.settings.http.upload_idle_timeout_ms);
-    let uploaded = upload::receive(body, incoming, idle).await?;
+    let uploaded = upload::receive(body, incoming, Parts::File, idle).await.map_err(refused)?;
     let name = ImageName::parse(uploaded.sent_name).map_err(|rule| ApiError::field("file", rule.0))?;
     let image = state.images.accept(account, uploaded.incoming, name).await?;
     let mut answer = envelope::json(StatusCode::CREATED, written(&ImageDto::from(&image))?);
@@ -113,6 +114,15 @@ async fn create(allowed: Keeping, state: State, request: HttpRequest, payload: w
         answer.headers_mut().insert(header::LOCATION, location);
     }
     Ok(answer)
+}
+
+/// What comes is to be an image, and nothing else that a file can be.
+fn refused(error: UploadError) -> ApiError {
+    match error {
+        UploadError::Empty => ApiError::field("file", "is empty"),
+        UploadError::Unsupported => ImagesError::NotAnImage("it is something else".to_owned()).into(),
+        other => other.into(),
+    }
 }
 
 fn written<T: Serialize>(value: &T) -> Result<Bytes, ApiError> {

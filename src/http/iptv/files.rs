@@ -18,7 +18,7 @@ use crate::{
         openapi::doc,
         query::ListQuery,
         routes::Routes,
-        upload,
+        upload::{self, Parts},
     },
 };
 
@@ -40,7 +40,7 @@ async fn create(allowed: Allowed<UploadFiles>, state: State, request: HttpReques
     let owner_id = allowed.caller.user_id;
     let incoming = state.files.receive(owner_id).await?;
     let idle = Duration::from_millis(state.settings.http.upload_idle_timeout_ms);
-    let uploaded = upload::receive(body, incoming, idle).await?;
+    let uploaded = upload::receive(body, incoming, Parts::FileAndType, idle).await?;
     let original_name = upload::clean_name(uploaded.sent_name.as_deref());
     let arrival = Arrival { incoming: uploaded.incoming, owner_id, original_name };
     let file = state.files.accept(arrival).await?;

@@ -57,6 +57,7 @@ async fn paths_that_climb_or_are_no_text_are_4xx() {
         "/search",
         "/casting/actors",
         "/casting/movies",
+        "/images",
     ];
     for root in roots {
         for end in ENDS {
@@ -108,6 +109,7 @@ async fn paths_that_climb_or_are_no_text_are_4xx() {
         ("POST", "/upload/v"),
         ("DELETE", "/users"),
         ("DELETE", "/casting/actors"),
+        ("DELETE", "/images"),
     ] {
         for end in ENDS {
             let what = format!("{method} {root}{end}");

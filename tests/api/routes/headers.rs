@@ -39,7 +39,7 @@ async fn head_is_get_without_the_body() {
     }
 }
 
-/// An answer of each kind: good, list, bytes, page, 400, 401, 402, 403, 404, 405, 409, 413, 415; of both shapes.
+/// An answer of each kind: good, list, bytes, page, 400, 401, 402, 403, 404, 405, 409, 413, 415; of all shapes.
 async fn one_of_each(app: &App, people: &People, things: &Things) -> Vec<(u16, Answer)> {
     let viewer = Some(&things.viewer);
     let (file, bad) = (format!("/media/{}", things.shown), things.fill("/genres/<genre>?x"));
@@ -75,6 +75,11 @@ async fn one_of_each(app: &App, people: &People, things: &Things) -> Vec<(u16, A
         (200, ask(Method::GET, "/casting/movies", Some(&people.owner)).await),
         (401, ask(Method::GET, "/casting/movies", viewer).await),
         (404, ask(Method::GET, "/casting/movies/0", Some(&people.owner)).await),
+        (200, ask(Method::GET, "/images", viewer).await),
+        (200, ask(Method::GET, &things.fill("/images/<image>"), viewer).await),
+        (400, ask(Method::GET, "/images/x", viewer).await),
+        (403, ask(Method::DELETE, &things.fill("/images/<image>"), Some(&people.other)).await),
+        (404, ask(Method::GET, "/images/x/y", viewer).await),
         (422, app.post("/casting/actors", &people.owner, json!({"name": "", "age": 1, "gender": "M"})).await),
     ]
 }

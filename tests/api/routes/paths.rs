@@ -108,6 +108,8 @@ async fn an_unknown_path_is_404_in_the_shape_of_its_contract() {
         "/v/abcdefg/plays/x/y",
         "/vx",
         "/channels/x",
+        "/imagesx",
+        "/image",
         &*deep,
         &*below,
     ];
@@ -131,7 +133,8 @@ async fn an_unknown_path_is_404_in_the_shape_of_its_contract() {
     let detail =
         ["/movies/x", "/movies/1/2", "/register/x", "/collection/x/y", "/request-count/x", "/request-count/reset/x"];
     let success = ["/casting", "/casting/x", "/casting/actors/1/2", "/casting/movies/1/actors", "/casting/Actors"];
-    for path in envelope.into_iter().chain(response).chain(detail).chain(success) {
+    let error = ["/images/x/y", "/images/x/y/z", "/images//"];
+    for path in envelope.into_iter().chain(response).chain(detail).chain(error).chain(success) {
         for method in [Method::GET, Method::POST, Method::DELETE] {
             for caller in [None, Some(&owner)] {
                 let answer = Answer::of(app.request(method.clone(), path, caller)).await;
@@ -139,6 +142,8 @@ async fn an_unknown_path_is_404_in_the_shape_of_its_contract() {
                     json!({"response": "No such path"})
                 } else if detail.contains(&path) {
                     json!({"detail": "No such path"})
+                } else if error.contains(&path) {
+                    json!({"error": "No such path"})
                 } else if success.contains(&path) {
                     json!({"success": false, "error": 404, "message": "resource not found"})
                 } else {

@@ -1,0 +1,73 @@
+//! What lies between the segments of a JPEG (ITU-T T.81, B.1).
+
+use std::io::{self, BufRead, Read as _};
+
+/// Scans that a JPEG may have. Progressive ones have a dozen, those of the most eager encoders some fifty; each costs
+/// a pass over the whole picture, and may be a few bytes long.
+pub(super) const MOST_SCANS: u32 = 100;
+
+/// What is coded in a JPEG.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Coded {
+    pub(super) scans: u32,
+    /// Bytes in all of them.
+    pub(super) bytes: u64,
+}
+
+/// Goes through a JPEG to its end: segments are passed over by their lengths, what is coded between them up to the
+/// next marker.
+///
+/// # Errors
+/// `UnexpectedEof` where it ends before; the file's.
+pub(super) fn coded(mut bytes: impl BufRead) -> io::Result<Coded> {
+    let (mut found, mut in_scan) = (Coded::default(), false);
+    loop {
+        let passed = bytes.skip_until(0xff)?;
+        let mut code = [0xff];
+        while code == [0xff] {
+            bytes.read_exact(&mut code)?;
+        }
+        if in_scan {
+            let passed = u64::try_from(passed).unwrap_or_default().saturating_sub(1);
+            found.bytes = found.bytes.saturating_add(passed + u64::from(code == [0]));
+        }
+        match code {
+            [0xd9] => return Ok(found),
+            // A stuffed byte, and markers that stand alone.
+            [0x00 | 0x01 | 0xd0..=0xd8] => {}
+            [marker] => {
+                in_scan = marker == 0xda;
+                found.scans = found.scans.saturating_add(u32::from(in_scan));
+                let mut length = [0; 2];
+                bytes.read_exact(&mut length)?;
+                let length = u64::from(u16::from_be_bytes(length).saturating_sub(2));
+                if io::copy(&mut bytes.by_ref().take(length), &mut io::sink())? < length {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_jpeg_is_whole_when_its_own_end_is_there() {
+        let segment = |code: u8, body: &[u8]| {
+            let length = u16::try_from(body.len() + 2).unwrap().to_be_bytes();
+            [&[0xff, code], &length[..], body].concat()
+        };
+        // A small picture within the first segment has an end and a scan of its own.
+        let thumbnail = segment(0xe1, b"Exif\0\0\xff\xd8\xff\xda\0\x02\xff\xd9");
+        let scan = [segment(0xda, b"\x01"), b"\x12\xff\x00\x34\xff\xd0\x56".to_vec()].concat();
+        let whole = [b"\xff\xd8", &thumbnail[..], &scan, &segment(0xc4, b"\xff\xd9"), &scan, b"\xff\xd9"].concat();
+        let found = Coded { scans: 2, bytes: 2 * 4 };
+        assert_eq!(coded(&whole[..]).unwrap(), found);
+        assert_eq!(coded(&[&whole[..], b"and more"].concat()[..]).unwrap(), found);
+        for length in 0..whole.len() {
+            assert!(coded(&whole[..length]).is_err(), "{length}");
+        }
+    }
+}
