@@ -12,7 +12,7 @@ setup: ## Install what is missing: PostgreSQL, Redis, ffmpeg, a C compiler
 	@./scripts/setup.sh
 
 run: ## Install what is missing, build in release mode and serve, with a Postgres and a Redis of its own
-	@CARGO=$(CARGO) exec ./scripts/run.sh
+	@CARGO='$(CARGO)' exec ./scripts/run.sh
 
 test: ## Formatting, lints, documentation and all tests, warnings denied
 	@./scripts/setup.sh tests

@@ -6,8 +6,9 @@ cd "$(dirname "$0")/.."
 cargo=${CARGO:-cargo}
 
 # Downloads while the compiler is installed; should it fail, the build says why.
-if command -v "$cargo" >/dev/null 2>&1; then
-    "$cargo" fetch --locked --quiet 2>/dev/null &
+# shellcheck disable=SC2086 # it may be a command with words
+if command -v cargo >/dev/null 2>&1; then
+    $cargo fetch --locked --quiet 2>/dev/null &
 fi
 ./scripts/setup.sh build
 wait
@@ -21,7 +22,8 @@ else
     ./scripts/setup.sh
 fi
 built=0
-"$cargo" build --release --locked --bin playhouse || built=$?
+# shellcheck disable=SC2086
+$cargo build --release --locked --bin playhouse || built=$?
 # Not left alone in the middle of an installation, whatever became of the build.
 if [ -n "$installing" ]; then wait "$installing"; fi
 [ "$built" = 0 ] || exit "$built"

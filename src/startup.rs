@@ -241,7 +241,8 @@ pub async fn build(settings: Settings, listener: TcpListener) -> Result<Server, 
     let tools = Tools::new(&settings.media);
     let framer = Framer::new(&settings.media, tools.clone(), settings.images.max_pixels);
     let examiners = Examiners { prober: Prober::new(&settings.media, tools), framer: framer.clone() };
-    let files = Files::new(FileStores { db: db.clone(), cache: cache.clone(), store }, examiners, &settings.media);
+    let stores = FileStores { db: db.clone(), cache: cache.clone(), store };
+    let files = Files::new(stores, examiners, &settings.media, &settings.images);
     let swept = files.sweep().await?;
     tracing::info!(?swept, "what dead processes left in the store is settled");
     let jobs = Jobs::start(&settings.database, &settings.jobs, handlers(&files, &auth, mailer))?;

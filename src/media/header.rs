@@ -140,8 +140,9 @@ fn holds(mut file: BufReader<File>, kind: MediaType, header: &Header) -> Result<
         }
         MediaType::Jpeg => {
             let coded = jpeg::coded(file).map_err(|_| NotAnImage::CutOff)?;
-            if coded.scans > jpeg::MOST_SCANS {
-                return Err(NotAnImage::TooManyScans(jpeg::MOST_SCANS));
+            let most = jpeg::most_scans(pixels);
+            if coded.scans > most {
+                return Err(NotAnImage::TooManyScans(most));
             }
             // A block of 8 by 8 takes a bit at least.
             coded.bytes >= pixels / 64 / 8

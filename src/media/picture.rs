@@ -88,6 +88,7 @@ impl Framer {
             return Err(NotAnImage::Unreadable.into());
         }
         let (path, most): (PathBuf, u32) = (path.to_owned(), self.most_pixels);
+        let _place = self.headers.acquire().await;
         // A panic in the reading of a hostile header is the header's fault.
         let read = tokio::task::spawn_blocking(move || header::read(&path, kind, most)).await;
         Ok(read.unwrap_or(Err(NotAnImage::Unreadable))?)

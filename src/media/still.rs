@@ -6,7 +6,10 @@
 use std::{
     ffi::OsString,
     path::{Path, PathBuf},
+    sync::Arc,
 };
+
+use tokio::sync::Semaphore;
 
 use super::{
     header::NotAnImage,
@@ -52,6 +55,8 @@ pub struct Framer {
     program: PathBuf,
     /// Larger images are refused by their headers, before they are decoded.
     pub(super) most_pixels: u32,
+    /// Who holds one reads a header, parts of which may be as large as the file.
+    pub(super) headers: Arc<Semaphore>,
 }
 
 /// One picture to be made.
@@ -73,7 +78,8 @@ impl Framer {
     /// With the program of section `media`; images may have so many pixels.
     #[must_use]
     pub fn new(settings: &MediaSettings, tools: Tools, most_pixels: u32) -> Self {
-        Self { tools, program: settings.ffmpeg.clone(), most_pixels }
+        let headers = Arc::new(Semaphore::new(settings.tool_parallel));
+        Self { tools, program: settings.ffmpeg.clone(), most_pixels, headers }
     }
 
     /// Runs ffmpeg; the picture is what it says.

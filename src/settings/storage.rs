@@ -46,7 +46,7 @@ pub struct StorageSettings {
 }
 
 impl StorageSettings {
-    pub(super) fn rules(&self) -> [Rule; 11] {
+    pub(super) fn rules(&self) -> [Rule; 13] {
         let (key, secret) = (self.access_key_id.expose_secret(), self.secret_access_key.expose_secret());
         [
             (
@@ -83,7 +83,9 @@ impl StorageSettings {
                 (SMALLEST_PART..=LARGEST_PART).contains(&self.part_bytes),
                 "lies between 5242880 and 268435456",
             ),
-            ("storage.parallel_parts", (1..=1000).contains(&self.parallel_parts), "lies between 1 and 1000"),
+            ("storage.parallel_parts", (1..=64).contains(&self.parallel_parts), "lies between 1 and 64"),
+            ("storage.region", !self.region.is_empty(), "must not be empty"),
+            ("storage.connect_timeout_ms", self.connect_timeout_ms >= 1, "is 1 at least"),
             (
                 "storage.redirect_seconds",
                 self.redirect_seconds <= LONGEST_LINK,

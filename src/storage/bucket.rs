@@ -36,6 +36,8 @@ const SHA256: &str = "sha256";
 const NAME: &str = "name";
 /// Bytes of a name that travel: S3 takes 2048 for all metadata.
 const MOST_NAME: usize = 1500;
+/// S3's word for a bucket that is not there, which it says with the status of an object that is not.
+const NO_BUCKET: &str = "NoSuchBucket";
 /// So long whoever asks whether the bucket is ready waits for it.
 const READY_WITHIN: Duration = Duration::from_millis(900);
 /// The pauses between tries do not grow beyond this.
@@ -72,10 +74,14 @@ impl From<object_store::Error> for StoreError {
     }
 }
 
-/// Of an object that is asked for, absence is no failure of the bucket.
+/// Of an object that is asked for, absence is no failure of the bucket; that of the bucket itself is.
 fn missing(error: StoreError) -> StoreError {
     match error {
-        StoreError::Bucket(BucketError::Failed(object_store::Error::NotFound { .. })) => StoreError::NotFound,
+        StoreError::Bucket(BucketError::Failed(object_store::Error::NotFound { source, .. }))
+            if !source.to_string().contains(NO_BUCKET) =>
+        {
+            StoreError::NotFound
+        }
         other => other,
     }
 }
@@ -148,6 +154,7 @@ struct Inner {
     part_bytes: usize,
     /// Who holds one holds a part in memory.
     parts: Arc<Semaphore>,
+    timeout: Duration,
     read_timeout: Duration,
     pauses: ExponentialBuilder,
     /// How long links hold that readers are sent to; `None`: they are sent to none.
@@ -190,6 +197,7 @@ impl Bucket {
             prefix: settings.prefix.clone(),
             part_bytes: settings.part_bytes,
             parts: Arc::new(Semaphore::new(settings.parallel_parts)),
+            timeout,
             read_timeout: millis(settings.read_timeout_ms),
             pauses,
             link_life: Some(settings.redirect_seconds)
@@ -371,6 +379,17 @@ fn is_passing(error: &StoreError) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::Settings;
+
+    #[test]
+    fn the_name_of_a_bucket_stands_in_the_path_or_in_the_host() {
+        let mut settings = Settings::from_variables(config::Map::new()).unwrap().storage;
+        settings.bucket = "films".to_owned();
+        settings.endpoint = "https://s3.example.org:9000/".to_owned();
+        assert_eq!(address(&settings), "https://s3.example.org:9000");
+        settings.path_style = false;
+        assert_eq!(address(&settings), "https://films.s3.example.org:9000");
+    }
 
     #[test]
     fn a_name_travels_in_letters_that_headers_take_and_is_cut_between_characters() {

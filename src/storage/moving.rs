@@ -18,7 +18,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
 use super::{
-    About, Bucket, BucketError, Incoming, ObjectBytes, Store, StoreError, blocking, bucket::Sending,
+    About, Bucket, BucketError, Incoming, Journaled, ObjectBytes, Store, StoreError, blocking, bucket::Sending,
     incoming::hexadecimal, place::try_lock, pour,
 };
 use crate::{domain::ids::FileId, settings::StorageKind};
@@ -37,10 +37,10 @@ pub struct Movable {
 }
 
 /// What came of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Brought {
-    /// The bytes were copied, and read again.
-    Copied,
+    /// The bytes were copied, and read again. Until it is said whether the row is there still, they are in the journal.
+    Copied(Journaled),
     /// They were there.
     Present,
     /// They are in neither home.
@@ -130,14 +130,22 @@ impl Store {
                 Some(_) => Brought::Damaged,
             });
         }
+        let (looked, sha256) = (home.clone(), file.about.sha256.clone());
+        // What is wrong here does not travel. What is signed on its way comes right, or not at all.
+        if blocking(move || hash_of(&looked)).await? != sha256 {
+            return Ok(Brought::Damaged);
+        }
+        // The row may go meanwhile; then whoever settles this entry takes the copy away.
+        let journaled = self.begin_removal(file.id).await?;
         let (under_way, _) = mpsc::channel(1);
         let sending =
             Sending { note: self.place.upload_note(file.id), _under_way: under_way, counted: Arc::clone(counted) };
         bucket.put(file.id, &home, &file.about, sending).await?;
         if is_right(bucket, file).await? {
-            return Ok(Brought::Copied);
+            return Ok(Brought::Copied(journaled));
         }
         bucket.delete(file.id).await?;
+        journaled.keep().await?;
         Ok(Brought::Damaged)
     }
 
@@ -175,8 +183,7 @@ impl Store {
         }
         let place = Arc::clone(&self.place);
         blocking(move || place.clear(id)).await?;
-        received.commit_to_disk().await?.keep().await?;
-        Ok(Brought::Copied)
+        Ok(Brought::Copied(received.commit_to_disk().await?))
     }
 
     /// Removes the bytes of `id` from one home alone.

@@ -4,10 +4,12 @@ use std::{
     fs::{self, File, OpenOptions},
     io,
     path::{Path, PathBuf},
+    sync::Arc,
     time::SystemTime,
 };
 
 use rustix::fs::{FlockOperation, flock};
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::{Bucket, Homes};
@@ -18,6 +20,9 @@ pub(super) const UPLOAD: &str = "upload";
 /// The ending of a file that loses its name as soon as it is there.
 pub(super) const FACTS: &str = "facts";
 
+/// Stored files that are fetched for tools at the same time.
+const FETCHES: usize = 2;
+
 /// The folders of one instance, and where bytes can be kept besides.
 #[derive(Debug)]
 pub(super) struct Place {
@@ -25,6 +30,8 @@ pub(super) struct Place {
     /// This instance's folder below `tmp`: arriving bytes and the journal.
     pub(super) own: PathBuf,
     homes: Homes,
+    /// Who holds one has bytes of the bucket on this disk, for a tool.
+    pub(super) fetches: Arc<Semaphore>,
     /// Held until the process ends.
     _lock: File,
 }
@@ -39,7 +46,7 @@ impl Place {
             .ok_or_else(|| io::Error::other("a new lock file is held by another process"))?;
         fs::create_dir(&own)?;
         sync_folder(&root.join("tmp"))?;
-        Ok(Self { root, own, homes, _lock: lock })
+        Ok(Self { root, own, homes, fetches: Arc::new(Semaphore::new(FETCHES)), _lock: lock })
     }
 
     pub(super) fn tmp(&self) -> PathBuf {
@@ -105,6 +112,13 @@ impl Place {
             }
             other => other,
         }
+    }
+
+    /// Puts an empty file in the place of a journal's entry. Whoever reads the bytes of the entry reads on.
+    pub(super) fn empty(&self, id: FileId) -> io::Result<()> {
+        let path = self.own.join(format!("{}.{FACTS}", Uuid::now_v7()));
+        File::create(&path)?;
+        fs::rename(path, self.journal(id))
     }
 
     /// Removes the bytes of `id` from this disk.

@@ -57,8 +57,8 @@ impl Estate {
 }
 
 impl Store {
-    /// Settles the folders of dead processes; where the bucket is away, those that need it are left. `exists` gives those of the ids whose rows exist,
-    /// after every insertion that was under way has ended.
+    /// Settles the folders of dead processes; where the bucket is away, those that need it are left. `exists` gives
+    /// those of the ids whose rows exist, after every insertion that was under way has ended.
     ///
     /// # Errors
     /// See [`SweepError`].
@@ -71,26 +71,19 @@ impl Store {
         let mut swept = Swept::default();
         for folder in blocking(move || others(&place)).await? {
             let Some(estate) = blocking(move || take_over(folder)).await? else { continue };
-            // Asked once: it may take its time to say nothing.
-            if swept.left > 0 && !estate.is_empty() {
+            // Nobody waits at the start for a bucket that is away.
+            let is_away = swept.left > 0 || !estate.is_empty() && !self.bucket_is_ready().await;
+            if is_away && !estate.is_empty() {
                 swept.left += 1;
                 continue;
             }
-            match self.clear_bucket_of(&estate, &exists).await {
+            match self.settle_estate(&estate, &exists, &mut swept).await {
                 Err(SweepError::Store(error @ StoreError::Bucket(_))) => {
                     tracing::warn!(error = ?error, "what dead processes left stays until the bucket is back");
                     swept.left += 1;
                     continue;
                 }
-                cleared => cleared?,
-            }
-            for batch in estate.entries.chunks(BATCH) {
-                let batch = batch.to_vec();
-                let rows = exists(batch.clone()).await.map_err(SweepError::Rows)?;
-                swept.settled += batch.len();
-                swept.removed += batch.iter().filter(|id| !rows.contains(id)).count();
-                let (place, folder) = (Arc::clone(&self.place), estate.folder.clone());
-                blocking(move || batch.into_iter().try_for_each(|id| settle(&place, &folder, id, &rows))).await?;
+                settled => settled?,
             }
             swept.instances += 1;
             blocking(move || close(estate)).await?;
@@ -98,21 +91,35 @@ impl Store {
         Ok(swept)
     }
 
-    /// Removes from the bucket what has no row, and gives up uploads in parts. The entries stay.
-    async fn clear_bucket_of<E, F, R>(&self, estate: &Estate, exists: &F) -> Result<(), SweepError<E>>
+    async fn bucket_is_ready(&self) -> bool {
+        match self.place.bucket() {
+            Some(bucket) => bucket.is_ready().await,
+            None => true,
+        }
+    }
+
+    async fn settle_estate<E, F, R>(&self, estate: &Estate, exists: &F, swept: &mut Swept) -> Result<(), SweepError<E>>
     where
         F: Fn(Vec<FileId>) -> R,
         R: Future<Output = Result<HashSet<FileId>, E>>,
     {
-        let Some(bucket) = self.place.bucket() else { return Ok(()) };
-        for id in &estate.uploads {
-            give_up(bucket, *id, estate.folder.join(id.to_string()).with_extension(UPLOAD)).await?;
+        if let Some(bucket) = self.place.bucket() {
+            for id in &estate.uploads {
+                give_up(bucket, *id, estate.folder.join(id.to_string()).with_extension(UPLOAD)).await?;
+            }
         }
         for batch in estate.entries.chunks(BATCH) {
-            let rows = exists(batch.to_vec()).await.map_err(SweepError::Rows)?;
-            for id in batch.iter().filter(|id| !rows.contains(id)) {
-                bucket.delete(*id).await?;
+            let batch = batch.to_vec();
+            let rows = exists(batch.clone()).await.map_err(SweepError::Rows)?;
+            if let Some(bucket) = self.place.bucket() {
+                for id in batch.iter().filter(|id| !rows.contains(id)) {
+                    bucket.delete(*id).await?;
+                }
             }
+            swept.settled += batch.len();
+            swept.removed += batch.iter().filter(|id| !rows.contains(id)).count();
+            let (place, folder) = (Arc::clone(&self.place), estate.folder.clone());
+            blocking(move || batch.into_iter().try_for_each(|id| settle(&place, &folder, id, &rows))).await?;
         }
         Ok(())
     }

@@ -64,6 +64,7 @@ fn house(home: Home, quota: u64) -> House {
         },
         examiners,
         &settings.media,
+        &settings.images,
     );
     let house = House { home, files, owner, folder, db };
     let row = format!(

@@ -136,6 +136,9 @@ impl Files {
     pub async fn examine(&self, arrival: Arrival) -> Result<Examined, FilesError> {
         let Arrival { incoming, owner_id, original_name } = arrival;
         let media = sniff(incoming.head()).ok_or_else(|| unsupported("unknown type"))?;
+        if media.kind() == FileKind::Image && incoming.size() > self.image_limit {
+            return Err(StoreError::TooLarge(self.image_limit).into());
+        }
         let received = incoming.finish().await?;
         let probed = self.probe(&received, media).await?;
         let found = Found { owner_id: Some(owner_id), name: original_name, media, probed };

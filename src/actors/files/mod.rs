@@ -26,7 +26,7 @@ use crate::{
         media::StoredFile,
     },
     media::{frame::Framer, probe::Prober},
-    settings::MediaSettings,
+    settings::{ImageSettings, MediaSettings},
     storage::{Incoming, LocalCopy, Looking, Store, StoreError, StoredBytes, Wanted},
 };
 
@@ -128,6 +128,7 @@ pub struct Files {
     prober: Prober,
     framer: Framer,
     limit: u64,
+    image_limit: u64,
     quota: u64,
     cache: Cache,
     open: Held<FileId, (Option<Stamp>, Arc<OpenFile>), RandomState>,
@@ -136,13 +137,14 @@ pub struct Files {
 impl Files {
     /// A handle on these.
     #[must_use]
-    pub fn new(stores: FileStores, examiners: Examiners, settings: &MediaSettings) -> Self {
+    pub fn new(stores: FileStores, examiners: Examiners, settings: &MediaSettings, images: &ImageSettings) -> Self {
         let FileStores { db, cache, store } = stores;
         let Examiners { prober, framer } = examiners;
         let open =
             Held::builder().max_capacity(OPEN_FILES).time_to_live(OPEN_TIME).build_with_hasher(RandomState::default());
         let (limit, quota) = (settings.max_upload_bytes, settings.account_quota_bytes);
-        Self { db, store, prober, framer, limit, quota, cache, open }
+        let image_limit = images.max_bytes;
+        Self { db, store, prober, framer, limit, image_limit, quota, cache, open }
     }
 
     /// The most bytes a file may have.
@@ -269,9 +271,16 @@ impl Files {
     /// The bytes of `file` on this disk, for a tool that reads them. Drop it when the tool is done.
     ///
     /// # Errors
-    /// [`FilesError::NotFound`] where the bytes are gone; the store's.
+    /// [`FilesError::NotFound`] where the file was removed meanwhile, [`FilesError::Lost`] where its bytes are gone; the
+    /// store's.
     pub async fn local_copy(&self, file: &StoredFile) -> Result<LocalCopy, FilesError> {
-        Ok(self.store.local_copy(wanted(file)).await?)
+        match self.store.local_copy(wanted(file)).await {
+            Err(StoreError::NotFound) => {
+                self.look_up(file.id).await?;
+                Err(FilesError::Lost(file.id))
+            }
+            copy => Ok(copy?),
+        }
     }
 
     /// Removes the row and the bytes of `id`, with what was made of it. Whoever reads at this moment may read on.

@@ -142,18 +142,22 @@ impl Mover {
         let ids: Vec<_> = done.iter().map(|(id, _)| id.uuid()).collect();
         let rows = self.db.run(move |conn| files::which_exist(conn, &ids).map_err(DbError::from)).await?;
         for (id, brought) in done {
-            if !rows.contains(&id.uuid()) {
-                moved.gone += 1;
-                self.store.take_from(to, id).await?;
-                continue;
-            }
+            let is_there = rows.contains(&id.uuid());
+            let has_copy = matches!(brought, Brought::Copied(_) | Brought::Present);
             match brought {
-                Brought::Copied => moved.copied += 1,
-                Brought::Present => moved.present += 1,
-                Brought::Lost => moved.lost.push(id),
-                Brought::Damaged => moved.damaged.push(id),
+                Brought::Copied(journaled) if is_there => {
+                    journaled.keep().await?;
+                    moved.copied += 1;
+                }
+                Brought::Copied(journaled) => journaled.discard().await?,
+                Brought::Present if is_there => moved.present += 1,
+                Brought::Lost if is_there => moved.lost.push(id),
+                Brought::Damaged if is_there => moved.damaged.push(id),
+                Brought::Present => self.store.take_from(to, id).await?,
+                Brought::Lost | Brought::Damaged => {}
             }
-            if source == Source::Remove && matches!(brought, Brought::Copied | Brought::Present) {
+            moved.gone += u64::from(!is_there);
+            if is_there && source == Source::Remove && has_copy {
                 let from = match to {
                     StorageKind::S3 => StorageKind::Local,
                     StorageKind::Local => StorageKind::S3,

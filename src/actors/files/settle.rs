@@ -15,12 +15,9 @@ use crate::{
     cache::Scope,
     db::{DbError, queries::files, rows::file::FileRow},
     domain::ids::FileId,
-    storage::{Journaled, StoreError, SweepError, Swept},
+    storage::{Journaled, StoreError, SweepError, Swept, until_done},
 };
 
-/// Pauses between questions to a database that is away.
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// So long a request waits for a store that is asked to remove bytes; the row is gone by then.
 const DISCARD_WAIT: Duration = Duration::from_secs(1);
 
@@ -39,16 +36,12 @@ impl Files {
     }
 
     async fn sweep_in_time(self) {
-        let mut pause = FIRST_PAUSE;
-        loop {
-            tokio::time::sleep(pause).await;
-            match self.sweep_once().await {
-                Ok(swept) if swept.left == 0 => break,
-                Ok(_) => {}
-                Err(error) => tracing::warn!(?error, "what dead processes left stays for now"),
-            }
-            pause = (pause * 2).min(LONGEST_PAUSE);
-        }
+        let all = async || match self.sweep_once().await {
+            Ok(Swept { left: 0, .. }) => Ok(()),
+            Ok(swept) => Err(format!("{swept:?}")),
+            Err(error) => Err(format!("{error:?}")),
+        };
+        until_done("what dead processes left stays for now", all).await;
     }
 
     async fn sweep_once(&self) -> Result<Swept, FilesError> {
@@ -179,15 +172,7 @@ impl Files {
     async fn settle(self, journaled: Vec<Journaled>, ended: oneshot::Receiver<()>) {
         drop(ended.await);
         let ids: Vec<FileId> = journaled.iter().map(Journaled::id).collect();
-        let mut pause = FIRST_PAUSE;
-        let rows = loop {
-            match self.with_rows(ids.clone()).await {
-                Ok(rows) => break rows,
-                Err(error) => tracing::warn!(%error, ?ids, "the rows of files are in doubt"),
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
-        };
+        let rows = until_done("the rows of files are in doubt", || self.with_rows(ids.clone())).await;
         for bytes in journaled {
             self.forget(bytes.id()).await;
             if rows.contains(&bytes.id()) {

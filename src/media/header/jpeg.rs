@@ -2,9 +2,15 @@
 
 use std::io::{self, BufRead, Read as _};
 
-/// Scans that a JPEG may have. Progressive ones have a dozen, those of the most eager encoders some fifty; each costs
-/// a pass over the whole picture, and may be a few bytes long.
-pub(super) const MOST_SCANS: u32 = 100;
+/// Scans that a JPEG may have. Progressive ones have a dozen, those of the most eager encoders some fifty.
+const MOST_SCANS: u32 = 100;
+/// Pixels that may be gone over in all scans: each costs a pass over the whole picture, and may be a few bytes long.
+const MOST_PASSED: u64 = 1_000_000_000;
+
+/// Scans that a JPEG of so many pixels may have.
+pub(super) fn most_scans(pixels: u64) -> u32 {
+    u32::try_from(MOST_PASSED / pixels.max(1)).unwrap_or(u32::MAX).clamp(10, MOST_SCANS)
+}
 
 /// What is coded in a JPEG.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

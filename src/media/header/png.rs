@@ -34,6 +34,8 @@ pub(super) fn held(mut bytes: impl BufRead) -> io::Result<Held> {
         let [a, b, c, d, name @ ..] = start;
         let mut body = bytes.by_ref().take(u32::from_be_bytes([a, b, c, d]).into());
         match &name {
+            // What comes behind the end is no picture.
+            b"IEND" => break,
             b"IDAT" => held.picture = held.picture.saturating_add(drain(&mut body)?),
             b"tEXt" => held.besides = held.besides.saturating_add(drain(&mut body)?),
             // A keyword, the method, and what is deflated.

@@ -15,7 +15,6 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
 use object_store::{
@@ -26,15 +25,12 @@ use object_store::{
 use tokio::{runtime::Handle, sync::mpsc, task::JoinHandle};
 
 use super::{Bucket, BucketError, missing};
-use crate::storage::{StoreError, blocking, remove};
+use crate::storage::{StoreError, blocking, remove, until_done};
 
 /// Parts an upload may have (S3).
 const MOST_PARTS: u64 = 10_000;
 /// Parts of one file that travel at the same time.
 const OF_A_FILE: usize = 2;
-/// Pauses between tries to give up an upload in a bucket that is away.
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// What is to be sent.
 pub(super) struct Parcel<'a> {
@@ -101,10 +97,12 @@ where
     P: FnOnce(PutPayload) -> F + Send + 'static,
     F: Future<Output = object_store::Result<T>>,
 {
-    let place = Arc::clone(&bucket.0.parts).acquire_owned().await;
+    // A bucket that hangs holds all places; who waits for one has waited for it.
+    let patience = bucket.0.timeout;
+    let place = tokio::time::timeout(patience, Arc::clone(&bucket.0.parts).acquire_owned()).await;
     let runtime = Handle::current();
     tokio::task::spawn_blocking(move || {
-        let _place = place.map_err(|_| BucketError::GivenUp)?;
+        let _place = place.map_err(|_| BucketError::Silent(patience))?.map_err(|_| BucketError::GivenUp)?;
         let bytes = read(&file, part).map_err(BucketError::Unread)?;
         let length = u64::try_from(bytes.len()).unwrap_or_default();
         let sent = runtime.block_on(put(bytes.into()))?;
@@ -208,18 +206,9 @@ impl Drop for Upload {
             let note = sending.note.clone();
             // Nothing makes an object of the parts any more.
             drop(sending);
-            give_up_in_time(&bucket, &key, &id).await;
+            // A process that ends before leaves it to the next sweep.
+            until_done("parts of an upload stay for now", || give_up(&bucket, &key, &id)).await;
             blocking(move || remove(&note)).await.unwrap_or_default();
         });
-    }
-}
-
-/// As [`give_up`], until it is done. A process that ends before leaves it to the next sweep.
-async fn give_up_in_time(bucket: &Bucket, key: &Key, upload: &MultipartId) {
-    let mut pause = FIRST_PAUSE;
-    while let Err(error) = give_up(bucket, key, upload).await {
-        tracing::warn!(?error, "parts of an upload stay for now");
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
