@@ -6,6 +6,7 @@ use std::{
     io::{self, Write as _},
     path::PathBuf,
     sync::Arc,
+    time::SystemTime,
 };
 
 use sha2::{Digest as _, Sha256};
@@ -285,23 +286,23 @@ impl Received {
         bucket.put(id, &place.journal(id), about, sending).await
     }
 
-    /// Puts the bytes in their final place, with an entry in the journal. Insert the row next. Where that place is the
-    /// bucket, [`Received::send`] has brought them there.
+    /// Puts the bytes in their final place, with an entry in the journal. Insert the row next, which says `modified`.
+    /// Where that place is the bucket, [`Received::send`] has brought them there.
     ///
     /// # Errors
     /// The disk's; then nothing stays.
-    pub async fn commit(self) -> Result<Journaled, StoreError> {
+    pub async fn commit(self, modified: SystemTime) -> Result<Journaled, StoreError> {
         if self.temporary.kept == Kept::Bucket {
             return Ok(self.temporary.into_journaled());
         }
-        self.commit_to_disk().await
+        self.commit_to_disk(modified).await
     }
 
-    pub(super) async fn commit_to_disk(self) -> Result<Journaled, StoreError> {
+    pub(super) async fn commit_to_disk(self, modified: SystemTime) -> Result<Journaled, StoreError> {
         // Travels whole: when the caller goes away, the work is finished or undone all the same.
         let temporary = self.temporary;
         let committed = blocking(move || {
-            if let Err(error) = temporary.place.settle_in(temporary.id) {
+            if let Err(error) = temporary.place.settle_in(temporary.id, modified) {
                 remove(&temporary.place.home(temporary.id))?;
                 return Err(error);
             }

@@ -30,6 +30,8 @@ pub struct Movable {
     pub id: FileId,
     /// Its bytes.
     pub size: u64,
+    /// When they came.
+    pub modified: SystemTime,
     /// Bytes that [`Store::listed`] found of it.
     pub listed: Option<u64>,
     /// What it is; its hash is the one the bytes must have.
@@ -183,7 +185,7 @@ impl Store {
         }
         let place = Arc::clone(&self.place);
         blocking(move || place.clear(id)).await?;
-        Ok(Brought::Copied(received.commit_to_disk().await?))
+        Ok(Brought::Copied(received.commit_to_disk(file.modified).await?))
     }
 
     /// Removes the bytes of `id` from one home alone.

@@ -89,8 +89,9 @@ impl Place {
         }
     }
 
-    /// Links the bytes of a stored file to their final place, and makes that last.
-    pub(super) fn settle_in(&self, id: FileId) -> io::Result<()> {
+    /// Links the bytes of a stored file to their final place, as old as the file is, and makes that last.
+    pub(super) fn settle_in(&self, id: FileId, modified: SystemTime) -> io::Result<()> {
+        OpenOptions::new().write(true).open(self.journal(id))?.set_modified(modified)?;
         sync_folder(&self.own)?;
         let home = self.home(id);
         let folders = home.ancestors().skip(1).take(2).collect::<Vec<_>>();

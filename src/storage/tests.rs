@@ -48,7 +48,7 @@ async fn bytes_arrive_are_read_and_go() {
     assert_eq!(received.sha256(), "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824");
     let id = received.id();
     assert!(matches!(store.read(wanted(id)).await, Err(StoreError::NotFound)));
-    received.commit().await.unwrap().keep().await.unwrap();
+    received.commit(SystemTime::UNIX_EPOCH).await.unwrap().keep().await.unwrap();
     assert_eq!(store.read(wanted(id)).await.unwrap().len(), 5);
     assert_eq!(folder.files(), 1);
     store.begin_removal(id).await.unwrap().keep().await.unwrap();
@@ -72,7 +72,7 @@ async fn what_is_given_up_leaves_nothing() {
     let mut half = store.receive(1 << 20).await.unwrap();
     half.write(&vec![7; 700_000]).await.unwrap();
     drop(half);
-    arrive(&store, b"refused").await.commit().await.unwrap().discard().await.unwrap();
+    arrive(&store, b"refused").await.commit(SystemTime::UNIX_EPOCH).await.unwrap().discard().await.unwrap();
     while folder.files() > 0 {
         tokio::task::yield_now().await;
     }
@@ -84,9 +84,9 @@ async fn a_sweep_settles_what_a_dead_process_left_and_spares_the_living() {
     let dead = Store::open(&folder.0, Homes::Disk).unwrap();
     let living = Store::open(&folder.0, Homes::Disk).unwrap();
     let working = arrive(&living, b"in work").await;
-    let with_row = arrive(&dead, b"row committed").await.commit().await.unwrap();
-    let without_row = arrive(&dead, b"row not committed").await.commit().await.unwrap();
-    let stored = arrive(&dead, b"being removed").await.commit().await.unwrap();
+    let with_row = arrive(&dead, b"row committed").await.commit(SystemTime::UNIX_EPOCH).await.unwrap();
+    let without_row = arrive(&dead, b"row not committed").await.commit(SystemTime::UNIX_EPOCH).await.unwrap();
+    let stored = arrive(&dead, b"being removed").await.commit(SystemTime::UNIX_EPOCH).await.unwrap();
     let stored_id = stored.id();
     stored.keep().await.unwrap();
     let removal = dead.begin_removal(stored_id).await.unwrap();
@@ -104,6 +104,6 @@ async fn a_sweep_settles_what_a_dead_process_left_and_spares_the_living() {
     assert_eq!((swept.instances, swept.settled, swept.removed), (1, 4, 3));
     assert_eq!(folder.files(), 2, "the kept one, and the one in work");
     assert!(sweeper.read(wanted(keep)).await.is_ok());
-    working.commit().await.unwrap().keep().await.unwrap();
+    working.commit(SystemTime::UNIX_EPOCH).await.unwrap().keep().await.unwrap();
     assert_eq!(fs::read_dir(folder.0.join("tmp")).unwrap().count(), 4, "two folders, two locks");
 }

@@ -1,7 +1,8 @@
 //! Files that are taken in: what is told of them, who sees them, how they go.
 
-use std::time::Duration;
+use std::{os::unix::fs::PermissionsExt as _, time::Duration};
 
+use chrono::DateTime;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -9,7 +10,7 @@ use crate::support::{
     app::{Answer, App, eventually},
     home::{Home, on_both_stores},
     load::descriptors,
-    media::{VTT, ffmpeg, mp4, png, sha256},
+    media::{VTT, ffmpeg, mp4, png, sha256, temporary},
     people::{PASSWORD, Person},
     stores::TestDb,
 };
@@ -75,6 +76,7 @@ on_both_stores! {
     what_a_file_is_its_bytes_say,
     a_viewer_sees_what_the_catalogue_refers_to_and_an_editor_all,
     a_file_that_something_refers_to_stays,
+    a_file_is_as_old_as_its_row_says,
 }
 
 async fn what_a_file_is_its_bytes_say(home: Home) {
@@ -236,6 +238,22 @@ async fn a_file_that_something_refers_to_stays(home: Home) {
         assert_eq!(sees(&app, &editor, &file).await, (404, 404));
         assert_eq!(app.delete(&format!("/files/{file}"), &editor).await.status, 404);
     }
+}
+
+async fn a_file_is_as_old_as_its_row_says(home: Home) {
+    let db = TestDb::create();
+    // Some time goes by between the last byte and the row.
+    let slow = temporary("slow");
+    std::fs::write(&slow, "#!/bin/sh\nsleep 1.2\nexec \"$(command -v ffprobe)\" \"$@\"\n").expect("a program");
+    std::fs::set_permissions(&slow, std::fs::Permissions::from_mode(0o755)).expect("a program");
+    let app = home.plan(&db).with("PLAYHOUSE_MEDIA__FFPROBE", slow.to_str().expect("a path")).start();
+    let owner = app.register().await;
+    let file = app.upload(&owner, "a.mp4", mp4().to_vec()).await.data(201);
+    std::fs::remove_file(slow).expect("a program");
+    let made = DateTime::parse_from_rfc3339(file["createdAt"].as_str().expect("a time")).expect("a time");
+    let bytes = app.get(file["url"].as_str().expect("a path"), &owner).await;
+    let date = made.to_utc().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    assert_eq!(bytes.header("last-modified"), Some(&*date));
 }
 
 #[actix_web::test]

@@ -258,14 +258,16 @@ async fn what_has_no_picture_shows_that_of_its_episode_or_none(home: Home) {
 
 async fn where_ffmpeg_is_missing_the_image_of_the_episode_is_shown_and_else_it_is_503(home: Home) {
     let db = TestDb::create();
-    let app = home.plan(&db).with("PLAYHOUSE_MEDIA__FFMPEG", "/nowhere/ffmpeg").start();
+    let plan = home.plan(&db);
+    let app = plan.clone().with("PLAYHOUSE_MEDIA__FFMPEG", "/nowhere/ffmpeg").start();
     let owner = app.register().await;
     let catalogue = app.catalogue(&owner).await;
     let film = upload(&app, &owner, "film.mp4", mp4()).await;
     let path = poster_of(&app, &owner, &film).await;
     let refused: Answer = app.see(&path).await;
     assert_eq!((refused.status, refused.header("retry-after").is_some()), (503, true));
-    let cover = upload(&app, &owner, "cover.jpg", &jpeg()).await;
+    // Images are looked at with it as well.
+    let cover = upload(&plan.start(), &owner, "cover.jpg", &jpeg()).await;
     let episode = format!("/episodes/{}", catalogue.episode);
     app.patch(&episode, &owner, json!({"file_id": film, "image_id": cover})).await.data(200);
     let shown = app.see(&path).await;

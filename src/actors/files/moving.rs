@@ -113,7 +113,8 @@ impl Mover {
         let mut brought = stream::iter(page)
             .map(async |file| {
                 let listed = listed.get(&file.id).copied();
-                let movable = Movable { id: file.id, size: file.size, listed, about: about(&file) };
+                let modified = file.created_at.into();
+                let movable = Movable { id: file.id, size: file.size, modified, listed, about: about(&file) };
                 let result = self.store.bring(to, &movable, care, &progress.there).await;
                 progress.seen.fetch_add(1, Ordering::Relaxed);
                 (file.id, result)

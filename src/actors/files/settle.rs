@@ -74,7 +74,7 @@ impl Files {
         let quota = i64::try_from(self.quota).ok().filter(|quota| *quota > 0);
         let mut journaled = Vec::with_capacity(files.len());
         for file in files {
-            match file.received.commit().await {
+            match file.received.commit(file.file.created_at.into()).await {
                 Ok(bytes) => journaled.push(bytes),
                 Err(error) => {
                     discard(journaled).await;

@@ -34,9 +34,8 @@ async fn stored(content: &[u8], sparse: u64) -> (Folder, StoredBytes) {
         File::options().write(true).open(received.path()).unwrap().set_len(sparse).unwrap();
     }
     let time = SystemTime::UNIX_EPOCH + Duration::from_millis(784_111_777_900);
-    File::options().write(true).open(received.path()).unwrap().set_modified(time).unwrap();
     let id = received.id();
-    received.commit().await.unwrap().keep().await.unwrap();
+    received.commit(time).await.unwrap().keep().await.unwrap();
     let bytes = store.read(Wanted { id, size: sparse, modified: time }).await.unwrap();
     (folder, bytes)
 }

@@ -44,7 +44,7 @@ async fn media_is(house: &House, word: &str) -> bool {
 
 #[actix_web::test]
 async fn while_the_bucket_is_away_what_needs_no_bytes_goes_on_and_readiness_names_it() {
-    let house = house(&[&[("PLAYHOUSE_STORAGE__READ_TIMEOUT_MS", "2000")]]).await;
+    let house = house(&[&[("PLAYHOUSE_STORAGE__READ_TIMEOUT_MS", "1000")]]).await;
     let id = house.app.upload(&house.owner, "a.mp4", mp4().to_vec()).await.id();
     assert!(media_is(&house, "ok").await);
     for fault in ways_to_be_away() {

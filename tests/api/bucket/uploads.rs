@@ -76,13 +76,14 @@ async fn an_upload_while_the_bucket_fails_is_503_and_leaves_nothing() {
             assert!(sent <= TRIES, "{what}: {sent} tries");
             leaves_nothing(&house, &what).await;
         }
-        // What comes after the beginning: the parts, and their end.
-        house.bucket().fail_where(parts, fault.clone());
-        is_away(&upload(&house, &two_parts()).await);
-        leaves_nothing(&house, &format!("parts, {fault:?}")).await;
-        house.bucket().fail_where(|request| writes(request) && is_completion(request), fault.clone());
-        is_away(&upload(&house, &two_parts()).await);
-        leaves_nothing(&house, &format!("completion, {fault:?}")).await;
+    }
+    // What comes after the beginning: the parts, and their end.
+    for fault in [Fault::Status(500), Fault::Hang] {
+        for amid in [parts, is_completion] {
+            house.bucket().fail_where(amid, fault.clone());
+            is_away(&upload(&house, &two_parts()).await);
+            leaves_nothing(&house, &format!("amid the parts, {fault:?}")).await;
+        }
     }
     upload(&house, &two_parts()).await.id();
     assert_eq!(house.agreed(), 1);
