@@ -139,6 +139,8 @@ async fn with_wrong_keys_there_is_one_try_and_nothing_is_kept() {
     assert_eq!(house.agreed(), 1);
 }
 
+type Matches = fn(&Parts) -> bool;
+
 /// How a client goes.
 #[derive(Debug, Clone, Copy)]
 enum Going {
@@ -169,12 +171,9 @@ async fn of_a_client_that_goes_amid_the_transfer_nothing_is_kept_by_halves_once_
     let film = two_parts();
     for going in [Going::Politely, Going::Abruptly] {
         // The whole of a small film, the beginning, a part, the end.
-        for (bytes, hangs, asked) in [
-            (mp4(), (|_| true) as fn(&Parts) -> bool, 1),
-            (&film, is_beginning, 1),
-            (&film, parts, 2),
-            (&film, is_completion, 4),
-        ] {
+        let moments: [(&[u8], Matches, usize); 4] =
+            [(mp4(), writes, 1), (&film, is_beginning, 1), (&film, parts, 2), (&film, is_completion, 4)];
+        for (bytes, hangs, asked) in moments {
             let what = format!("{going:?} at the request {asked} of {} bytes", bytes.len());
             house.bucket().fail_where(hangs, Fault::Hang);
             go_away_amid(&house, bytes, going, |bucket| bucket.requests() >= asked).await;

@@ -209,11 +209,11 @@ async fn what_the_catalogue_has_taken_up_stays_when_its_video_or_channel_goes(ho
     let members = app.members().await;
     let hash = app.share(&members.ann, "A walk", "").await;
     let files = app.get("/files", &members.ann).await.data(200);
-    let file = |name: &str| {
-        let file = files.as_array().unwrap().iter().find(|file| file["original_name"] == name);
-        file.unwrap_or_else(|| panic!("{name} of {files}"))["id"].as_str().unwrap().to_owned()
+    let named = |name: &str| {
+        let found = files.as_array().unwrap().iter().find(|file| file["original_name"] == name);
+        found.unwrap_or_else(|| panic!("{name} of {files}"))["id"].as_str().unwrap().to_owned()
     };
-    let (film, thumbnail) = (file(&hash), file(&format!("{hash}.jpg")));
+    let (film, thumbnail) = (named(&hash), named(&format!("{hash}.jpg")));
     let body = json!({"name": "A series", "image_id": thumbnail});
     app.post("/series", &members.house, body).await.data(201);
     assert_eq!(app.delete(&format!("/v/{hash}"), &members.ann).await.response(200), "");
