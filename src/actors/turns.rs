@@ -1,10 +1,10 @@
-//! Work that is done once for all who ask for it at the same time on this node.
+//! Work that is done once for all who ask for it at the same time on this node, or one after the other.
 
 use std::{future::Future, hash::Hash, sync::Arc, time::Duration};
 
 use foldhash::fast::RandomState;
 use moka::sync::Cache as Held;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 /// What a node knows to be asked for.
 const REMEMBERED: u64 = 10_000;
@@ -28,11 +28,16 @@ impl<K: Hash + Eq + Send + Sync + 'static> Turns<K> {
         T: Send + 'static,
         W: Future<Output = T> + Send + 'static,
     {
-        let turn = self.0.get_with(key, Arc::default).lock_owned().await;
+        let turn = self.wait(key).await;
         let done = tokio::spawn(async move {
             let _turn = turn;
             work.await
         });
         done.await.ok()
+    }
+
+    /// Waits until nobody else has the turn of `key`; it is over when what this gives is dropped.
+    pub(super) async fn wait(&self, key: K) -> OwnedMutexGuard<()> {
+        self.0.get_with(key, Arc::default).lock_owned().await
     }
 }

@@ -30,6 +30,9 @@ pub enum NotAnImage {
     /// It ends before its end.
     #[error("it is cut off")]
     CutOff,
+    /// A WebP that moves.
+    #[error("it is an animated WebP")]
+    Animated,
     /// A JPEG that is decoded over and over.
     #[error("it has more than {0} scans")]
     TooManyScans(u32),
@@ -147,11 +150,26 @@ fn holds(mut file: BufReader<File>, kind: MediaType, header: &Header) -> Result<
             // A block of 8 by 8 takes a bit at least.
             coded.bytes >= pixels / 64 / 8
         }
+        // The decoder knows no frame of those.
+        MediaType::WebP => {
+            if is_animated(&mut file).map_err(unreadable)? {
+                return Err(NotAnImage::Animated);
+            }
+            true
+        }
         // A code of 12 bits stands for 4096 pixels at most.
         MediaType::Gif => file.get_ref().metadata().map_err(unreadable)?.len() >= pixels / 2731,
         _ => true,
     };
     if enough { Ok(()) } else { Err(NotAnImage::Lies) }
+}
+
+/// Whether the extended header of a WebP says that it moves.
+fn is_animated(webp: &mut impl io::Read) -> io::Result<bool> {
+    let mut start = [0; 21];
+    webp.read_exact(&mut start)?;
+    let [.., c, h, u, n, _, _, _, _, flags] = start;
+    Ok([c, h, u, n] == *b"VP8X" && flags & 0x02 != 0)
 }
 
 fn bits_a_pixel(mut png: impl io::Read) -> io::Result<u64> {
@@ -210,6 +228,12 @@ mod tests {
         assert_eq!(read_png(&png(16_000, 16_000, 1, 0, 750_000)), Err(NotAnImage::TooManyPixels(50_000_000)));
         assert_eq!(read_png(&png(u32::MAX, u32::MAX, 8, 6, 0)), Err(NotAnImage::TooManyPixels(50_000_000)));
         assert_eq!(read_png(&png(0, 10, 8, 6, 0)), Err(NotAnImage::Unreadable));
+        let webp = |flags: u8| {
+            let mut bytes = b"RIFF\x16\0\0\0WEBPVP8X\x0a\0\0\0".to_vec();
+            bytes.extend([flags, 0, 0, 0, 9, 0, 0, 9, 0, 0]);
+            read_bytes(&bytes, MediaType::WebP).map(|header| header.width)
+        };
+        assert_eq!((webp(0x10), webp(0x12)), (Ok(10), Err(NotAnImage::Animated)));
         let gif = |width: u16, more: usize| {
             let mut bytes = b"GIF89a".to_vec();
             bytes.extend([width.to_le_bytes(), width.to_le_bytes()].concat());

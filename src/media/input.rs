@@ -5,8 +5,15 @@ use std::{ffi::OsString, path::Path};
 
 /// The words that open the file at `path` (absolute, made by us) as an input. Options of the input
 /// go before them.
-pub(super) fn guarded(path: &Path, demuxer: &str) -> [OsString; 6] {
+pub(super) fn guarded(path: &Path, demuxer: &str) -> Vec<OsString> {
     let mut file = OsString::from("file:");
     file.push(path);
-    ["-protocol_whitelist".into(), "file".into(), "-format_whitelist".into(), demuxer.into(), "-i".into(), file]
+    let mut words: Vec<OsString> =
+        ["-protocol_whitelist", "file", "-format_whitelist", demuxer].map(OsString::from).into();
+    // Of a picture that moves, another one would be taken for the better, and refused: the first frame does.
+    if demuxer.ends_with("_pipe") {
+        words.extend(["-f", demuxer].map(OsString::from));
+    }
+    words.extend(["-i".into(), file]);
+    words
 }

@@ -196,6 +196,7 @@ mod tests {
         for (name, words) in [
             ("a.jpg", "-frames:v 1"),
             ("a.png", "-frames:v 1"),
+            ("a.apng", "-t 1"),
             ("a.gif", "-t 1"),
             ("a.webp", "-frames:v 1"),
             ("a.avif", "-frames:v 1 -c:v libaom-av1 -crf 40 -cpu-used 8 -still-picture 1"),

@@ -96,7 +96,7 @@ impl Framer {
             words(&start),
             words(&input),
             words(still.begin),
-            guarded(still.path, still.demuxer).to_vec(),
+            guarded(still.path, still.demuxer),
             words(&output),
             words(&["-vf", still.graph]),
             words(&plain),

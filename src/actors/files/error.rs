@@ -1,6 +1,11 @@
 //! Why a file was not taken, given or removed.
 
-use crate::{db::DbError, domain::ids::FileId, media::probe::ProbeError, storage::StoreError};
+use crate::{
+    db::DbError,
+    domain::ids::FileId,
+    media::probe::ProbeError,
+    storage::{StoreError, SweepError},
+};
 
 /// What of the catalogue refers to a file, so that it cannot go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +110,15 @@ impl From<StoreError> for FilesError {
         match error {
             StoreError::NotFound => Self::NotFound,
             other => Self::Store(other),
+        }
+    }
+}
+
+impl From<SweepError<DbError>> for FilesError {
+    fn from(error: SweepError<DbError>) -> Self {
+        match error {
+            SweepError::Rows(error) => Self::Db(error),
+            SweepError::Store(error) => Self::Store(error),
         }
     }
 }

@@ -1,9 +1,12 @@
 //! Bringing all files from one store to the other, while servers go on. Run again, it goes on where it was: what is
 //! there already is passed over.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use futures_util::{StreamExt as _, stream};
@@ -84,6 +87,8 @@ impl Mover {
     /// # Errors
     /// The database's, the store's; what was brought is there, so it is worth running again.
     pub async fn run(&self, to: StorageKind, source: Source, progress: &Arc<Progress>) -> Result<Moved, FilesError> {
+        // Runs that died have left what they were about.
+        self.store.sweep(|ids| self.with_rows(ids)).await.map_err(FilesError::from)?;
         let extent = self.db.run(|conn| files::extent(conn).map_err(DbError::from)).await?;
         progress.files.store(extent.0, Ordering::Relaxed);
         progress.bytes.store(extent.1, Ordering::Relaxed);
@@ -96,6 +101,12 @@ impl Mover {
             self.move_page(rows.into_iter().map(StoredFile::from).collect(), &to, progress, &mut moved).await?;
         }
         Ok(moved)
+    }
+
+    async fn with_rows(&self, ids: Vec<FileId>) -> Result<HashSet<FileId>, DbError> {
+        let ids: Vec<_> = ids.into_iter().map(FileId::uuid).collect();
+        let rows = self.db.run(move |conn| files::which_exist(conn, &ids).map_err(DbError::from)).await?;
+        Ok(rows.into_iter().map(FileId::from).collect())
     }
 
     async fn move_page(
@@ -140,10 +151,9 @@ impl Mover {
         source: Source,
         moved: &mut Moved,
     ) -> Result<(), FilesError> {
-        let ids: Vec<_> = done.iter().map(|(id, _)| id.uuid()).collect();
-        let rows = self.db.run(move |conn| files::which_exist(conn, &ids).map_err(DbError::from)).await?;
+        let rows = self.with_rows(done.iter().map(|(id, _)| *id).collect()).await?;
         for (id, brought) in done {
-            let is_there = rows.contains(&id.uuid());
+            let is_there = rows.contains(&id);
             let has_copy = matches!(brought, Brought::Copied(_) | Brought::Present);
             match brought {
                 Brought::Copied(journaled) if is_there => {

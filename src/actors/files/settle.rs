@@ -15,7 +15,7 @@ use crate::{
     cache::Scope,
     db::{DbError, queries::files, rows::file::FileRow},
     domain::ids::FileId,
-    storage::{Journaled, StoreError, SweepError, Swept, until_done},
+    storage::{Journaled, StoreError, Swept, until_done},
 };
 
 /// So long a request waits for a store that is asked to remove bytes; the row is gone by then.
@@ -45,11 +45,7 @@ impl Files {
     }
 
     async fn sweep_once(&self) -> Result<Swept, FilesError> {
-        let swept = self.store.sweep(|ids| self.with_rows(ids)).await;
-        swept.map_err(|error| match error {
-            SweepError::Rows(error) => FilesError::Db(error),
-            SweepError::Store(error) => FilesError::Store(error),
-        })
+        Ok(self.store.sweep(|ids| self.with_rows(ids)).await?)
     }
 
     async fn with_rows(&self, ids: Vec<FileId>) -> Result<HashSet<FileId>, DbError> {

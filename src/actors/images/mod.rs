@@ -53,6 +53,8 @@ pub struct Images {
     framer: Framer,
     limit: u64,
     turns: Turns<(FileId, Width)>,
+    /// Pictures can be costly: of an account, one at a time is decoded, so that it keeps nobody else waiting.
+    accounts: Turns<UserId>,
 }
 
 impl Images {
@@ -60,7 +62,7 @@ impl Images {
     #[must_use]
     pub fn new(parts: ImageParts<'_>) -> Self {
         let ImageParts { settings, db, cache, files, framer } = parts;
-        Self { db, cache, files, framer, limit: settings.max_bytes, turns: Turns::new() }
+        Self { db, cache, files, framer, limit: settings.max_bytes, turns: Turns::new(), accounts: Turns::new() }
     }
 
     /// The most bytes an image may have.
@@ -88,7 +90,9 @@ impl Images {
         name: ImageName,
     ) -> Result<StoredFile, ImagesError> {
         let arrival = Arrival { incoming, owner_id: account, original_name: name.into_string() };
+        let turn = self.accounts.wait(account).await;
         let image = self.files.examine(arrival).await?;
+        drop(turn);
         if image.file().kind != FileKind::Image {
             return Err(ImagesError::NotAnImage("it is something else".to_owned()));
         }

@@ -48,6 +48,7 @@ impl Images {
         let copy = if let Some(copy) = known.variants.get(&width.pixels()) {
             *copy
         } else {
+            let _turn = self.accounts.wait(caller.user_id).await;
             let (images, image) = (self.clone(), Arc::clone(&of));
             let made = self.turns.take((id, width), async move { images.make(&image.file, width).await });
             made.await.ok_or(ImagesError::Died)??

@@ -20,10 +20,11 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 /// Says that the answer is to be kept under `name`, and not shown. Whatever `name` is, nothing of it ends the header.
-/// In the first of the two, nothing has to be escaped: not every client knows how (RFC 6266, appendix D).
+/// In the first of the two, nothing has to be escaped, and nothing looks like an escape or a path: not every client knows
+/// what to do with these (RFC 6266, appendix D).
 pub(super) fn attachment(name: &str) -> HeaderValue {
     let mut text = String::from("attachment; filename=\"");
-    let plain = |letter: &char| matches!(letter, ' '..='~') && !matches!(letter, '"' | '\\');
+    let plain = |letter: &char| matches!(letter, ' '..='~') && !matches!(letter, '"' | '\\' | '%' | '/');
     text.extend(name.chars().map(|letter| if plain(&letter) { letter } else { '_' }));
     text.push_str("\"; filename*=UTF-8''");
     text.extend(utf8_percent_encode(name, ENCODED));
@@ -41,6 +42,7 @@ mod tests {
         for (name, header) in [
             ("a.png", r#"attachment; filename="a.png"; filename*=UTF-8''a.png"#),
             ("two words.png", r#"attachment; filename="two words.png"; filename*=UTF-8''two%20words.png"#),
+            ("../100%41.png", r#"attachment; filename=".._100_41.png"; filename*=UTF-8''..%2F100%2541.png"#),
             ("写.png", r#"attachment; filename="_.png"; filename*=UTF-8''%E5%86%99.png"#),
             (r#"a"b\c\"#, "attachment; filename=\"a_b_c_\"; filename*=UTF-8''a%22b%5Cc%5C"),
             ("a\r\nX-Evil: 1", "attachment; filename=\"a__X-Evil: 1\"; filename*=UTF-8''a%0D%0AX-Evil%3A%201"),
