@@ -173,9 +173,10 @@ async fn of_a_client_that_goes_amid_the_transfer_nothing_is_kept_by_halves_once_
         // The whole of a small film, the beginning, a part, the end.
         let moments: [(&[u8], Matches, usize); 4] =
             [(mp4(), writes, 1), (&film, is_beginning, 1), (&film, parts, 2), (&film, is_completion, 4)];
-        for (bytes, hangs, asked) in moments {
-            let what = format!("{going:?} at the request {asked} of {} bytes", bytes.len());
-            house.bucket().fail_where(hangs, Fault::Hang);
+        let both = |moment| [(moment, Fault::Hang), (moment, Fault::Late)];
+        for ((bytes, matches, asked), fault) in moments.into_iter().flat_map(both) {
+            let what = format!("{going:?} at the request {asked} of {} bytes, {fault:?}", bytes.len());
+            house.bucket().fail_where(matches, fault);
             go_away_amid(&house, bytes, going, |bucket| bucket.requests() >= asked).await;
             tokio::time::sleep(Duration::from_millis(200)).await;
             house.bucket().heal();

@@ -33,6 +33,8 @@ pub enum Fault {
     Status(u16),
     /// No answer until the next fault or none is set. Who still waits then is answered as if nothing had been.
     Hang,
+    /// It is done, and answered when the next fault or none is set.
+    Late,
     /// The connection is closed without an answer. Nothing is done.
     Refuse,
     /// It is done, and then the connection is closed without an answer.
@@ -154,6 +156,7 @@ pub(super) async fn answer(
     request: Request<Incoming>,
 ) -> Result<HttpResponse, StdError> {
     let (request, body) = request.into_parts();
+    let mut changed = faults.changed.subscribe();
     let fault = faults.meet(&request).await;
     // Without, `s3s-fs` would make one for an object that is put there.
     if request.uri.path().split('/').nth(1) != Some(BUCKET) {
@@ -177,6 +180,10 @@ pub(super) async fn answer(
     }
     match fault {
         Some(Fault::Lost) => Err("lost".into()),
+        Some(Fault::Late) => {
+            changed.changed().await?;
+            Ok(response)
+        }
         Some(fault) if with_body && response.status().is_success() => spoilt(response, &fault),
         _ => Ok(response),
     }
