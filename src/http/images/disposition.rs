@@ -24,8 +24,16 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
 /// what to do with these (RFC 6266, appendix D).
 pub(super) fn attachment(name: &str) -> HeaderValue {
     let mut text = String::from("attachment; filename=\"");
-    let plain = |letter: &char| matches!(letter, ' '..='~') && !matches!(letter, '"' | '\\' | '%' | '/');
-    text.extend(name.chars().map(|letter| if plain(&letter) { letter } else { '_' }));
+    let escapes = |at: usize| {
+        let digits = name.as_bytes().get(at + 1..at + 3);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    text.extend(name.char_indices().map(|(at, letter)| match letter {
+        '"' | '\\' | '/' => '_',
+        '%' if escapes(at) => '_',
+        ' '..='~' => letter,
+        _ => '_',
+    }));
     text.push_str("\"; filename*=UTF-8''");
     text.extend(utf8_percent_encode(name, ENCODED));
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("attachment"))
@@ -43,6 +51,7 @@ mod tests {
             ("a.png", r#"attachment; filename="a.png"; filename*=UTF-8''a.png"#),
             ("two words.png", r#"attachment; filename="two words.png"; filename*=UTF-8''two%20words.png"#),
             ("../100%41.png", r#"attachment; filename=".._100_41.png"; filename*=UTF-8''..%2F100%2541.png"#),
+            ("100% a%.png", r#"attachment; filename="100% a%.png"; filename*=UTF-8''100%25%20a%25.png"#),
             ("写.png", r#"attachment; filename="_.png"; filename*=UTF-8''%E5%86%99.png"#),
             (r#"a"b\c\"#, "attachment; filename=\"a_b_c_\"; filename*=UTF-8''a%22b%5Cc%5C"),
             ("a\r\nX-Evil: 1", "attachment; filename=\"a__X-Evil: 1\"; filename*=UTF-8''a%0D%0AX-Evil%3A%201"),

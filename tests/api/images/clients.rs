@@ -183,8 +183,8 @@ async fn curl_keeps_what_it_gets_under_its_name_and_nowhere_else(home: Home) {
         ("semi;colon.png", "semi;colon.png"),
         ("it's 100%, a=b.png", "it's 100%, a=b.png"),
         ("no ending", "no ending"),
-        ("../../evil.png", "evil.png"),
-        ("/tmp/evil.png", "evil.png"),
+        ("../../evil.png", ".._.._evil.png"),
+        ("/tmp/evil.png", "_tmp_evil.png"),
         (r"..\..\evil.png", ".._.._evil.png"),
         ("写真.png", "__.png"),
     ] {
