@@ -82,16 +82,21 @@ impl Worker {
     }
 }
 
+/// What the worker of this number sends.
+fn bytes_of(number: usize) -> Vec<u8> {
+    match number % 3 {
+        0 => VTT.to_vec(),
+        1 => mp4().to_vec(),
+        // In a bucket, two parts.
+        _ => padded(mp4(), 6_000_000),
+    }
+}
+
 /// Lets six upload and kills the server after `pause`.
 async fn crash(mut app: App, owner: &Person, told: &Arc<Mutex<Told>>, pause: Duration) {
     let ending = Arc::new(AtomicBool::new(false));
     let workers = (0..6).map(|number| {
-        let bytes = match number % 3 {
-            0 => VTT.to_vec(),
-            1 => mp4().to_vec(),
-            // In a bucket, two parts.
-            _ => padded(mp4(), 6_000_000),
-        };
+        let bytes = bytes_of(number);
         let (told, ending) = (Arc::clone(told), Arc::clone(&ending));
         let (base, token) = (app.base.clone(), owner.token.clone());
         actix_web::rt::spawn(Worker { client: Client::new(), base, token, told, ending, bytes }.work())
@@ -129,6 +134,10 @@ async fn a_server_killed_during_uploads_leaves_no_bytes_without_row_and_no_row_w
         assert!(lost.is_empty(), "lost in round {round}: {lost:?}");
         let risen: Vec<_> = told.removed.iter().filter(|id| rows.contains_key(*id)).collect();
         assert!(risen.is_empty(), "removed and back in round {round}: {risen:?}");
+    }
+    let sent = [0, 1, 2].map(bytes_of);
+    for id in home.agreed(app.media_dir(), &mut conn).keys() {
+        assert!(sent.contains(&home.read(app.media_dir(), id)), "{id} is stored, and is none that was sent");
     }
     let told = told.lock().expect("the list");
     eprintln!("{} stored, {} removed, {} in doubt", told.stored.len(), told.removed.len(), told.doubtful.len());

@@ -1,6 +1,7 @@
 //! What goes wrong between the server under test and its bucket.
 
 use std::{
+    fs,
     future::ready,
     io,
     path::{Path, PathBuf},
@@ -111,6 +112,15 @@ impl Faults {
         self.state().asked.iter().filter(|method| counts(method)).count()
     }
 
+    fn forget_parts_of(&self, upload: &str) {
+        let beginning = format!(".upload_id-{upload}.part-");
+        for entry in fs::read_dir(&self.root).expect("a folder").flatten() {
+            if entry.file_name().to_str().is_some_and(|name| name.starts_with(&beginning)) {
+                fs::remove_file(entry.path()).unwrap_or_default();
+            }
+        }
+    }
+
     /// What this request gets, once it need not hang.
     async fn meet(&self, request: &Parts) -> Option<Fault> {
         let (fault, mut changed) = {
@@ -167,16 +177,23 @@ pub(super) async fn answer(
         Some(Fault::Refuse) => return Err("refused".into()),
         _ => {}
     }
-    let (with_body, upload) = (request.method == Method::GET, upload(&request));
+    let (with_body, with_part, upload) = (request.method == Method::GET, parts(&request), upload(&request));
     let mut body = Shared(Arc::new(Mutex::new(body)));
     let whole = Request::from_parts(request, Body::http_body_unsync(body.clone()));
-    let mut response = service.call(whole).await?;
+    // What has come whole is done whole, also where nobody waits for it any more.
+    let mut response = tokio::spawn(async move { service.call(whole).await }).await??;
     if !response.status().is_success() {
         body.drain().await?;
     }
-    // `s3s-fs` forbids what is done to an upload that there is not. With the wrong keys nobody gets to know one.
-    if response.status() == StatusCode::FORBIDDEN && upload.is_some_and(|upload| !faults.has(&upload)) {
-        *response.status_mut() = StatusCode::NOT_FOUND;
+    if let Some(upload) = upload.filter(|upload| !faults.has(upload)) {
+        // `s3s-fs` forbids what is done to an upload that there is not. With the wrong keys nobody gets to know one.
+        if response.status() == StatusCode::FORBIDDEN {
+            *response.status_mut() = StatusCode::NOT_FOUND;
+        }
+        // And it keeps a part that was on its way when its upload was given up.
+        if with_part && response.status().is_success() {
+            faults.forget_parts_of(&upload);
+        }
     }
     match fault {
         Some(Fault::Lost) => Err("lost".into()),
