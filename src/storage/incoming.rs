@@ -59,7 +59,7 @@ impl Temporary {
                 if let Some(mut under_way) = under_way {
                     under_way.recv().await;
                 }
-                journaled::discard_in_time(&place, id).await;
+                journaled::take_back(place, id).await;
             });
         }
     }

@@ -1,9 +1,12 @@
 //! A file whose row and bytes may disagree: what becomes of its bytes when the row has said so.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{Place, StoreError, blocking, remove, until_done};
 use crate::domain::ids::FileId;
+
+/// So late a request may still be done that its sender has given up.
+const LATE: Duration = Duration::from_secs(2);
 
 /// Bytes in their final place whose row is not there yet, or is about to go. Dropped without a word, they stay in the
 /// journal: nothing is lost or kept wrongly, whatever became of the row.
@@ -60,7 +63,21 @@ async fn discard(place: &Arc<Place>, id: FileId) -> Result<(), StoreError> {
     blocking(move || remove(&here.journal(id))).await
 }
 
+/// Takes back bytes that were on their way into the bucket when they were given up. A request that nobody waits for any
+/// more may be done after the removal: what it made is removed again.
+pub(super) async fn take_back(place: Arc<Place>, id: FileId) {
+    let here = Arc::clone(&place);
+    if let Err(error) = blocking(move || here.empty(id)).await {
+        tracing::warn!(?error, %id, "bytes that were given up keep their room for now");
+    }
+    if let Some(bucket) = place.bucket() {
+        until_done("bytes that were given up stay for now", || bucket.delete(id)).await;
+        tokio::time::sleep(LATE).await;
+    }
+    discard_in_time(&place, id).await;
+}
+
 /// As [`discard`], until it is done. A process that ends before leaves it to the next sweep.
-pub(super) async fn discard_in_time(place: &Arc<Place>, id: FileId) {
+async fn discard_in_time(place: &Arc<Place>, id: FileId) {
     until_done("bytes without a row stay for now", || discard(place, id)).await;
 }
