@@ -8,7 +8,7 @@ use std::{
 pub use super::still::{FrameError, Framer};
 use super::{
     place::{Place, Places},
-    still::Still,
+    still::{Input, Still},
     tool::LITTLE_OUTPUT,
 };
 use crate::domain::media::{FileKind, MediaFacts, MediaType};
@@ -93,7 +93,7 @@ impl Framer {
         let graph = thumbnail_graph(place);
         let encoder = &["mjpeg", "-q:v", "4"];
         let still = Still {
-            path,
+            file: Input::At(path),
             demuxer,
             most_pixels: MOST_VIDEO_PIXELS,
             begin,

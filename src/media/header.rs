@@ -3,6 +3,7 @@
 
 mod jpeg;
 mod png;
+mod webp;
 
 use std::{
     fs::File,
@@ -10,6 +11,7 @@ use std::{
     path::Path,
 };
 
+pub(super) use self::webp::FirstFrame;
 use crate::domain::media::MediaType;
 
 /// Bytes of a PNG up to the colour type in its header.
@@ -30,9 +32,6 @@ pub enum NotAnImage {
     /// It ends before its end.
     #[error("it is cut off")]
     CutOff,
-    /// A WebP that moves.
-    #[error("it is an animated WebP")]
-    Animated,
     /// A JPEG that is decoded over and over.
     #[error("it has more than {0} scans")]
     TooManyScans(u32),
@@ -69,6 +68,11 @@ impl Orientation {
         }
     }
 
+    /// Whether it makes the height the width.
+    pub(super) const fn lies_down(self) -> bool {
+        matches!(self, Self::Transposed | Self::QuarterTurn | Self::Transversed | Self::ThreeQuarterTurn)
+    }
+
     /// The filters of ffmpeg that turn it.
     pub(super) const fn filters(self) -> &'static str {
         match self {
@@ -92,6 +96,8 @@ pub struct Header {
     /// Pixels, as stored.
     pub height: u32,
     pub(super) orientation: Orientation,
+    /// What the decoder is given of a WebP that moves.
+    pub(super) first_frame: Option<FirstFrame>,
 }
 
 impl Header {
@@ -115,12 +121,16 @@ impl Header {
 pub(super) fn read(path: &Path, kind: MediaType, most_pixels: u32) -> Result<Header, NotAnImage> {
     let said = imagesize::size(path).map_err(|_| NotAnImage::Unreadable)?;
     let side = |pixels: usize| u32::try_from(pixels).ok().filter(|pixels| *pixels > 0).ok_or(NotAnImage::Unreadable);
-    let mut header = Header { width: side(said.width)?, height: side(said.height)?, orientation: Orientation::Upright };
+    let (width, height) = (side(said.width)?, side(said.height)?);
+    let mut header = Header { width, height, orientation: Orientation::Upright, first_frame: None };
     if header.pixels() > u64::from(most_pixels) {
         return Err(NotAnImage::TooManyPixels(most_pixels));
     }
     let open = || File::open(path).map(BufReader::new).map_err(|_| NotAnImage::Unreadable);
     holds(open()?, kind, &header)?;
+    if kind == MediaType::WebP {
+        header.first_frame = first_frame(&mut open()?, &header)?;
+    }
     header.orientation = orientation(open()?);
     Ok(header)
 }
@@ -150,13 +160,6 @@ fn holds(mut file: BufReader<File>, kind: MediaType, header: &Header) -> Result<
             // A block of 8 by 8 takes a bit at least.
             coded.bytes >= pixels / 64 / 8
         }
-        // The decoder knows no frame of those.
-        MediaType::WebP => {
-            if is_animated(&mut file).map_err(unreadable)? {
-                return Err(NotAnImage::Animated);
-            }
-            true
-        }
         // A code of 12 bits stands for 4096 pixels at most.
         MediaType::Gif => file.get_ref().metadata().map_err(unreadable)?.len() >= pixels / 2731,
         _ => true,
@@ -164,12 +167,15 @@ fn holds(mut file: BufReader<File>, kind: MediaType, header: &Header) -> Result<
     if enough { Ok(()) } else { Err(NotAnImage::Lies) }
 }
 
-/// Whether the extended header of a WebP says that it moves.
-fn is_animated(webp: &mut impl io::Read) -> io::Result<bool> {
-    let mut start = [0; 21];
-    webp.read_exact(&mut start)?;
-    let [.., c, h, u, n, _, _, _, _, flags] = start;
-    Ok([c, h, u, n] == *b"VP8X" && flags & 0x02 != 0)
+/// That of a WebP that moves, which is on its canvas.
+fn first_frame(webp: &mut BufReader<File>, canvas: &Header) -> Result<Option<FirstFrame>, NotAnImage> {
+    let found = FirstFrame::find(webp).map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => NotAnImage::CutOff,
+        _ => NotAnImage::Unreadable,
+    })?;
+    let is_on =
+        |first: &FirstFrame| first.left + first.width <= canvas.width && first.top + first.height <= canvas.height;
+    if found.as_ref().is_none_or(is_on) { Ok(found) } else { Err(NotAnImage::Lies) }
 }
 
 fn bits_a_pixel(mut png: impl io::Read) -> io::Result<u64> {
@@ -228,12 +234,6 @@ mod tests {
         assert_eq!(read_png(&png(16_000, 16_000, 1, 0, 750_000)), Err(NotAnImage::TooManyPixels(50_000_000)));
         assert_eq!(read_png(&png(u32::MAX, u32::MAX, 8, 6, 0)), Err(NotAnImage::TooManyPixels(50_000_000)));
         assert_eq!(read_png(&png(0, 10, 8, 6, 0)), Err(NotAnImage::Unreadable));
-        let webp = |flags: u8| {
-            let mut bytes = b"RIFF\x16\0\0\0WEBPVP8X\x0a\0\0\0".to_vec();
-            bytes.extend([flags, 0, 0, 0, 9, 0, 0, 9, 0, 0]);
-            read_bytes(&bytes, MediaType::WebP).map(|header| header.width)
-        };
-        assert_eq!((webp(0x10), webp(0x12)), (Ok(10), Err(NotAnImage::Animated)));
         let gif = |width: u16, more: usize| {
             let mut bytes = b"GIF89a".to_vec();
             bytes.extend([width.to_le_bytes(), width.to_le_bytes()].concat());
@@ -241,5 +241,31 @@ mod tests {
             read_bytes(&bytes, MediaType::Gif).map(|header| header.width)
         };
         assert_eq!((gif(7000, 0), gif(7000, 18_000)), (Err(NotAnImage::Lies), Ok(7000)));
+    }
+
+    #[test]
+    fn the_first_frame_of_a_webp_that_moves_is_on_its_canvas() {
+        // A canvas of 10 by 10.
+        let webp = |flags: u8, frame: &[u8]| {
+            let mut bytes = b"RIFF\x2e\0\0\0WEBPVP8X\x0a\0\0\0".to_vec();
+            bytes.extend([flags, 0, 0, 0, 9, 0, 0, 9, 0, 0]);
+            bytes.extend(frame);
+            read_bytes(&bytes, MediaType::WebP).map(|header| header.first_frame.is_some())
+        };
+        let at = |left: u8, top: u8, width: u8, height: u8| {
+            let place = [left / 2, 0, 0, top / 2, 0, 0, width - 1, 0, 0, height - 1, 0, 0, 0, 0, 0, 0];
+            [b"ANMF\x10\0\0\0".as_slice(), &place].concat()
+        };
+        assert_eq!(webp(0x10, &at(0, 0, 11, 11)), Ok(false), "it does not move");
+        for (frame, expected) in [
+            (at(0, 0, 10, 10), Ok(true)),
+            (at(4, 2, 6, 8), Ok(true)),
+            (at(6, 0, 6, 1), Err(NotAnImage::Lies)),
+            (at(0, 6, 1, 6), Err(NotAnImage::Lies)),
+            (at(0, 0, 10, 10)[..23].to_vec(), Err(NotAnImage::CutOff)),
+            (Vec::new(), Err(NotAnImage::CutOff)),
+        ] {
+            assert_eq!(webp(0x12, &frame), expected, "{frame:?}");
+        }
     }
 }

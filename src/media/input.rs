@@ -3,6 +3,9 @@
 
 use std::{ffi::OsString, path::Path};
 
+/// The path by which a tool opens what it is given on its standard input: anew, from its beginning.
+pub(super) const GIVEN: &str = "/dev/stdin";
+
 /// The words that open the file at `path` (absolute, made by us) as an input. Options of the input
 /// go before them.
 pub(super) fn guarded(path: &Path, demuxer: &str) -> Vec<OsString> {

@@ -1,15 +1,19 @@
 //! Copies of uploaded images that fit, for channels and for who asks for an image in a smaller size; and generated
 //! pictures, for channels that have none.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    io::{self, Seek as _},
+    path::{Path, PathBuf},
+};
 
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    header::{self, Header, NotAnImage},
-    still::{FrameError, Framer, Still},
+    header::{self, FirstFrame, Header, NotAnImage},
+    still::{FrameError, Framer, Input, Still},
 };
-use crate::domain::media::{FileKind, MediaType};
+use crate::domain::media::{FileKind, MediaFacts, MediaType};
 
 /// Bytes a copy may have. One of the largest size with nothing but noise in it has a third of that.
 const MOST_BYTES: u64 = 16 * 1024 * 1024;
@@ -39,6 +43,38 @@ impl Fit {
     pub const fn width(pixels: u32) -> Self {
         Self { width: pixels, height: pixels.saturating_mul(4) }
     }
+
+    const fn turned(self) -> Self {
+        Self { width: self.height, height: self.width }
+    }
+
+    /// The filters of ffmpeg that make any picture fit.
+    fn scale(self) -> String {
+        let side = |side| format!("'max(1,round({side}*min(1,min({}/iw,{}/ih))))'", self.width, self.height);
+        format!("scale=w={}:h={}", side("iw"), side("ih"))
+    }
+
+    /// Those that put a first frame where it is on a transparent canvas that fits. The canvas is never made as large as
+    /// it says it is.
+    fn canvas(self, header: &Header, first: FirstFrame) -> String {
+        let [wide, high] = [(self.width, header.width), (self.height, header.height)];
+        let is_less =
+            |(a, b): (u32, u32), (c, d): (u32, u32)| u64::from(a) * u64::from(d) < u64::from(c) * u64::from(b);
+        let (to, of) =
+            [wide, high].into_iter().fold((1, 1), |least, ratio| if is_less(ratio, least) { ratio } else { least });
+        let scaled = |pixels: u32| (u64::from(pixels) * u64::from(to) * 2 + u64::from(of)) / (u64::from(of) * 2);
+        let along = |whole: u32, offset: u32, length: u32| {
+            let whole = scaled(whole).max(1);
+            let length = scaled(length).clamp(1, whole);
+            (whole, scaled(offset).min(whole - length), length)
+        };
+        let (canvas_width, left, width) = along(header.width, first.left, first.width);
+        let (canvas_height, top, height) = along(header.height, first.top, first.height);
+        format!(
+            "scale=w={width}:h={height},format=bgra,\
+             pad=w={canvas_width}:h={canvas_height}:x={left}:y={top}:color=black@0"
+        )
+    }
 }
 
 /// A copy of an image.
@@ -57,30 +93,39 @@ impl Framer {
     /// See [`FrameError`]. With `NotAnImage` it is none that is taken.
     pub async fn picture(&self, path: &Path, kind: MediaType, fit: Fit) -> Result<Picture, FrameError> {
         let header = self.header(path, kind).await?;
-        let Fit { width, height } = fit;
-        let side = |side| format!("'max(1,round({side}*min(1,min({width}/iw,{height}/ih))))'");
+        let turns = header.orientation.filters();
+        let fitted = match header.first_frame {
+            None => format!("{turns},{}", fit.scale()),
+            Some(first) => {
+                let fit = if header.orientation.lies_down() { fit.turned() } else { fit };
+                format!("{},{turns}", fit.canvas(&header, first))
+            }
+        };
         // `bgra`: so libwebp itself makes its colours, and sees whether anything is transparent.
-        let graph = format!(
-            "{},scale=w={}:h={},setsar=1,format=bgra,sidedata=mode=delete",
-            header.orientation.filters(),
-            side("iw"),
-            side("ih")
-        );
+        let graph = format!("{fitted},setsar=1,format=bgra,sidedata=mode=delete");
         let encoder = ["libwebp", "-quality", "85"];
         let webp = self.decoded(path, kind, &header, Made { graph: &graph, encoder: &encoder }).await?;
         Ok(Picture { webp })
     }
 
     /// Looks whether the file at `path` is an image that is taken: by its header, and then by decoding it. Gives
-    /// what the header says.
+    /// the facts of its header.
     ///
     /// # Errors
     /// As [`Framer::picture`].
-    pub async fn examine(&self, path: &Path, kind: MediaType) -> Result<Header, FrameError> {
+    pub async fn examine(&self, path: &Path, kind: MediaType) -> Result<MediaFacts, FrameError> {
         let header = self.header(path, kind).await?;
         let graph = format!("scale={TRIAL_SIDE}:{TRIAL_SIDE},format=gray");
         let pixels = self.decoded(path, kind, &header, Made { graph: &graph, encoder: &["rawvideo"] }).await?;
-        if pixels.len() == TRIAL_SIDE * TRIAL_SIDE { Ok(header) } else { Err(NotAnImage::Unreadable.into()) }
+        if pixels.len() != TRIAL_SIDE * TRIAL_SIDE {
+            return Err(NotAnImage::Unreadable.into());
+        }
+        Ok(MediaFacts {
+            width: i32::try_from(header.width).ok(),
+            height: i32::try_from(header.height).ok(),
+            video_codec: codec(kind).map(str::to_owned),
+            ..MediaFacts::default()
+        })
     }
 
     async fn header(&self, path: &Path, kind: MediaType) -> Result<Header, FrameError> {
@@ -105,9 +150,20 @@ impl Framer {
         let demuxer = kind.demuxers().ok_or(NotAnImage::Unreadable)?;
         // Decoders count whole blocks.
         let padded = |side: u32| u64::from(side).next_multiple_of(64);
-        let most_pixels = (padded(header.width) * padded(header.height)).to_string();
+        let (width, height) =
+            header.first_frame.map_or((header.width, header.height), |first| (first.width, first.height));
+        let most_pixels = (padded(width) * padded(height)).to_string();
+        // Held until it is decoded: so few of them are on the disk at once.
+        let _place;
+        let file = match header.first_frame {
+            None => Input::At(path),
+            Some(first) => {
+                _place = self.headers.acquire().await;
+                Input::Given(taken_out(first, path).await?)
+            }
+        };
         let still = Still {
-            path,
+            file,
             demuxer,
             most_pixels: &most_pixels,
             // It is turned by what all types say in the same way.
@@ -121,6 +177,31 @@ impl Framer {
             return Err(NotAnImage::Unreadable.into());
         }
         Ok(output.stdout)
+    }
+}
+
+/// A file without a name, which is gone when it is closed, of the first frame of the WebP at `path`.
+async fn taken_out(first: FirstFrame, path: &Path) -> Result<File, FrameError> {
+    let path = path.to_owned();
+    let take_out = move || {
+        let mut still = tempfile::tempfile()?;
+        first.take_out(&mut File::open(path)?, &mut still)?;
+        still.rewind()?;
+        Ok(still)
+    };
+    let taken = tokio::task::spawn_blocking(take_out).await.map_err(io::Error::other);
+    taken.and_then(|taken| taken).map_err(|error| FrameError::Fault(Box::new(error)))
+}
+
+/// ffprobe's short name of how such an image is coded.
+const fn codec(kind: MediaType) -> Option<&'static str> {
+    match kind {
+        MediaType::Jpeg => Some("mjpeg"),
+        MediaType::Png => Some("png"),
+        MediaType::Gif => Some("gif"),
+        MediaType::WebP => Some("webp"),
+        MediaType::Avif => Some("av1"),
+        _ => None,
     }
 }
 
@@ -199,6 +280,7 @@ mod tests {
             ("a.apng", "-t 1"),
             ("a.gif", "-t 1"),
             ("a.webp", "-frames:v 1"),
+            ("moving.webp", "-t 1 -c:v libwebp_anim"),
             ("a.avif", "-frames:v 1 -c:v libaom-av1 -crf 40 -cpu-used 8 -still-picture 1"),
         ] {
             for (size, expected) in [("1000x600", "webp,512,307"), ("60x900", "webp,34,512"), ("80x40", "webp,80,40")] {
@@ -212,6 +294,15 @@ mod tests {
                 assert_eq!(sniff(&picture.webp), Some(MediaType::WebP));
                 std::fs::write(&small, picture.webp).unwrap();
                 assert_eq!(facts(&tools, &small).await, expected, "{name} {size}");
+                let said = framer.examine(&plain, kind).await.unwrap();
+                let stored = format!("{}x{}", said.width.unwrap(), said.height.unwrap());
+                assert_eq!((stored.as_str(), said.duration_seconds), (size, None), "{name}");
+                let codec = said.video_codec.unwrap();
+                // ffprobe tells an APNG by itself, and nothing of a WebP that moves.
+                if !["a.apng", "moving.webp"].contains(&name) {
+                    let shown = facts(&tools, &plain).await;
+                    assert!(shown.starts_with(&format!("{codec},")), "{name}: {codec}, {shown}");
+                }
             }
         }
     }
@@ -266,6 +357,78 @@ mod tests {
             assert!(matches!(seen[red], [200..=255, _, 0..60, _]), "{orientation}: {seen:?}");
             assert!(matches!(seen[blue], [0..60, _, 200..=255, _]), "{orientation}: {seen:?}");
         }
+    }
+
+    fn riff_chunk(name: &[u8], body: &[u8]) -> Vec<u8> {
+        [name, &u32::try_from(body.len()).unwrap().to_le_bytes()[..], body].concat()
+    }
+
+    /// A WebP of 80 by 60 that moves; its first frame has these chunks, is 40 by 20, and stands at (20, 30).
+    fn moving(frame: &[u8], orientation: u8) -> Vec<u8> {
+        let canvas = riff_chunk(b"VP8X", &[0x0a, 0, 0, 0, 79, 0, 0, 59, 0, 0]);
+        let place = [10, 0, 0, 15, 0, 0, 39, 0, 0, 19, 0, 0, 100, 0, 0, 0];
+        let frame = riff_chunk(b"ANMF", &[&place[..], frame].concat());
+        // Without its marker, and what is behind the TIFF.
+        let exif = riff_chunk(b"EXIF", &exif(orientation)[10..]);
+        let chunks = [canvas, riff_chunk(b"ANIM", &[0xff; 6]), frame.repeat(3), exif].concat();
+        riff_chunk(b"RIFF", &[b"WEBP", chunks.as_slice()].concat())
+    }
+
+    #[tokio::test]
+    async fn the_first_frame_of_a_webp_that_moves_stands_where_it_is_on_its_canvas() {
+        let (framer, tools, folder) = framer();
+        let (image, small) = (folder.join("image.webp"), folder.join("small"));
+        for (coding, source) in [("", "color=red:s=40x20"), ("-lossless 1", "color=red@0.5:s=40x20,format=rgba")] {
+            make(&tools, &format!("-f lavfi -i {source} -frames:v 1 {coding}"), &image).await;
+            let frame = std::fs::read(&image).unwrap();
+            // Of a lossy one with transparency, the canvas goes.
+            let chunks = if &frame[12..16] == b"VP8X" { &frame[30..] } else { &frame[12..] };
+            let half = source.contains("0.5");
+            for (orientation, fit, size, inside) in [
+                (1, 80, (80, 60), [20, 30, 60, 50]),
+                (1, 64, (64, 48), [16, 24, 48, 40]),
+                (3, 80, (80, 60), [20, 10, 60, 30]),
+                (6, 80, (60, 80), [10, 20, 30, 60]),
+                (8, 30, (30, 40), [15, 10, 25, 30]),
+            ] {
+                std::fs::write(&image, moving(chunks, orientation)).unwrap();
+                let picture = framer.picture(&image, MediaType::WebP, Fit::width(fit)).await.unwrap();
+                std::fs::write(&small, picture.webp).unwrap();
+                assert_eq!(facts(&tools, &small).await, format!("webp,{},{}", size.0, size.1), "{orientation} {fit}");
+                let pixels = pixels(&tools, &small, "null").await;
+                let [left, top, right, bottom] = inside;
+                for (at, pixel) in pixels.chunks(4).enumerate() {
+                    let (x, y) = (at % size.0, at / size.0);
+                    // Scaling blurs the edge.
+                    if [x.abs_diff(left), x.abs_diff(right), y.abs_diff(top), y.abs_diff(bottom)].iter().any(|d| *d < 2)
+                    {
+                        continue;
+                    }
+                    let is_inside = (left..right).contains(&x) && (top..bottom).contains(&y);
+                    let opacity = if !is_inside {
+                        0..=0
+                    } else if half {
+                        120..=136
+                    } else {
+                        255..=255
+                    };
+                    assert!(opacity.contains(&pixel[3]), "{orientation} {fit}: {pixel:?} at {x}, {y}");
+                    let is_red = pixel[0] > 230 && pixel[1] < 30 && pixel[2] < 30;
+                    assert!(!is_inside || is_red, "{orientation} {fit}: {pixel:?} at {x}, {y}");
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_frame_that_is_larger_than_it_says_is_refused() {
+        let (framer, tools, folder) = framer();
+        let image = folder.join("image.webp");
+        make(&tools, "-f lavfi -i testsrc2=s=640x480 -frames:v 1", &image).await;
+        let frame = std::fs::read(&image).unwrap();
+        std::fs::write(&image, moving(&frame[12..], 1)).unwrap();
+        let error = framer.examine(&image, MediaType::WebP).await.unwrap_err();
+        assert!(matches!(error, FrameError::NotAnImage(_)), "{error}");
     }
 
     /// A whole black PNG of one bit a pixel.

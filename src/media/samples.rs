@@ -46,6 +46,7 @@ pub(super) async fn make(tools: &Tools, words: &str, file: &Path) {
         name: "ffmpeg",
         program: "ffmpeg".into(),
         arguments,
+        input: None,
         file_bytes: 1 << 28,
         output_bytes: LITTLE_OUTPUT,
     };
@@ -58,8 +59,14 @@ pub(super) async fn pixels(tools: &Tools, file: &Path, graph: &str) -> Vec<u8> {
     let words = ["-v", "error", "-nostdin", "-i"].map(OsString::from);
     let more = ["-frames:v", "1", "-vf", graph, "-pix_fmt", "rgba", "-f", "rawvideo", "pipe:1"].map(OsString::from);
     let arguments = words.into_iter().chain([file.into()]).chain(more).collect();
-    let run =
-        ToolRun { name: "ffmpeg", program: "ffmpeg".into(), arguments, file_bytes: 0, output_bytes: LITTLE_OUTPUT };
+    let run = ToolRun {
+        name: "ffmpeg",
+        program: "ffmpeg".into(),
+        arguments,
+        input: None,
+        file_bytes: 0,
+        output_bytes: LITTLE_OUTPUT,
+    };
     let output = tools.run(run).await.unwrap();
     assert!(output.status.success(), "{}", output.stderr);
     output.stdout
@@ -69,8 +76,14 @@ pub(super) async fn pixels(tools: &Tools, file: &Path, graph: &str) -> Vec<u8> {
 pub(super) async fn facts(tools: &Tools, file: &Path) -> String {
     let words = "-v error -of csv=p=0 -show_entries stream=codec_name,width,height:stream_tags:format_tags -i";
     let arguments = words.split(' ').map(OsString::from).chain([file.into()]).collect();
-    let run =
-        ToolRun { name: "ffprobe", program: "ffprobe".into(), arguments, file_bytes: 0, output_bytes: LITTLE_OUTPUT };
+    let run = ToolRun {
+        name: "ffprobe",
+        program: "ffprobe".into(),
+        arguments,
+        input: None,
+        file_bytes: 0,
+        output_bytes: LITTLE_OUTPUT,
+    };
     let output = tools.run(run).await.unwrap();
     assert!(output.status.success(), "{}", output.stderr);
     String::from_utf8(output.stdout).unwrap().trim().to_owned()

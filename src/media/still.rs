@@ -5,6 +5,7 @@
 
 use std::{
     ffi::OsString,
+    fs::File,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -13,7 +14,7 @@ use tokio::sync::Semaphore;
 
 use super::{
     header::NotAnImage,
-    input::guarded,
+    input::{GIVEN, guarded},
     tool::{ToolError, ToolOutput, ToolRun, Tools},
 };
 use crate::settings::MediaSettings;
@@ -55,13 +56,21 @@ pub struct Framer {
     program: PathBuf,
     /// Larger images are refused by their headers, before they are decoded.
     pub(super) most_pixels: u32,
-    /// Who holds one reads a header, parts of which may be as large as the file.
+    /// Who holds one reads a header, parts of which may be as large as the file, or keeps a frame of its file on the disk.
     pub(super) headers: Arc<Semaphore>,
+}
+
+/// What a picture is made of.
+pub(super) enum Input<'a> {
+    /// The file at this path.
+    At(&'a Path),
+    /// This file, which may have no path.
+    Given(File),
 }
 
 /// One picture to be made.
 pub(super) struct Still<'a> {
-    pub(super) path: &'a Path,
+    pub(super) file: Input<'a>,
     pub(super) demuxer: &'a str,
     /// As `-max_pixels` takes it: decoders refuse larger pictures by their headers.
     pub(super) most_pixels: &'a str,
@@ -91,12 +100,16 @@ impl Framer {
         // `V`: video that is no attached picture.
         let output = ["-map", "0:V:0", "-an", "-sn", "-dn", "-map_metadata", "-1", "-map_chapters", "-1"];
         let plain = ["-frames:v", "1", "-fflags", "+bitexact", "-flags:v", "+bitexact", "-threads", "1", "-c:v"];
+        let (path, given) = match still.file {
+            Input::At(path) => (path, None),
+            Input::Given(file) => (Path::new(GIVEN), Some(file)),
+        };
         let words = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
         let arguments = [
             words(&start),
             words(&input),
             words(still.begin),
-            guarded(still.path, still.demuxer),
+            guarded(path, still.demuxer),
             words(&output),
             words(&["-vf", still.graph]),
             words(&plain),
@@ -107,6 +120,7 @@ impl Framer {
             name: "ffmpeg",
             program: self.program.clone(),
             arguments: arguments.concat(),
+            input: given,
             file_bytes: 0,
             output_bytes: still.most_bytes,
         };

@@ -1,6 +1,6 @@
 //! The one place that starts other programs on media.
 //!
-//! A tool runs with: no standard input, an empty environment, a process group of its own that is
+//! A tool runs with: no standard input but what its caller gives it, an empty environment, a process group of its own that is
 //! killed as a whole (SIGKILL) at the deadline, when its caller goes away and when it ends; limits
 //! on memory, processor time, written bytes and open files (`prlimit` of util-linux, which then
 //! becomes the tool); bounded output; and no network, where this process may make network
@@ -9,6 +9,7 @@
 
 use std::{
     ffi::{OsStr, OsString},
+    fs::File,
     io,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
@@ -73,6 +74,8 @@ pub struct ToolRun {
     pub program: PathBuf,
     /// Its arguments.
     pub arguments: Vec<OsString>,
+    /// Its standard input; `None`: nothing.
+    pub input: Option<File>,
     /// Bytes it may write to any one file.
     pub file_bytes: u64,
     /// Bytes of standard output that are taken; a tool that says more is killed.
@@ -134,7 +137,7 @@ impl Tools {
         words.push("--".into());
         words.push(program.into());
         words.extend(run.arguments);
-        watch(run.name, &words, self.deadline, run.output_bytes).await
+        watch(run.name, &words, run.input, self.deadline, run.output_bytes).await
     }
 
     /// The words that put a tool into a network namespace without devices; none where that fails.
@@ -149,7 +152,9 @@ impl Tools {
             jail.push("--".into());
             let mut trial = jail.clone();
             trial.push(probe.clone().into());
-            if watch("unshare", &trial, self.deadline, LITTLE_OUTPUT).await.is_ok_and(|output| output.status.success())
+            if watch("unshare", &trial, None, self.deadline, LITTLE_OUTPUT)
+                .await
+                .is_ok_and(|output| output.status.success())
             {
                 return jail;
             }
@@ -185,12 +190,18 @@ impl Drop for Group {
     }
 }
 
-async fn watch(tool: &'static str, words: &[OsString], deadline: Duration, most: u64) -> Result<ToolOutput, ToolError> {
+async fn watch(
+    tool: &'static str,
+    words: &[OsString],
+    input: Option<File>,
+    deadline: Duration,
+    most: u64,
+) -> Result<ToolOutput, ToolError> {
     let fault = |source: io::Error| ToolError::Fault { tool, source };
     let Some((program, arguments)) = words.split_first() else {
         return Err(fault(io::ErrorKind::InvalidInput.into()));
     };
-    let mut child = start(program, arguments).map_err(fault)?;
+    let mut child = start(program, arguments, input).map_err(fault)?;
     let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
     let pid = pid.ok_or_else(|| fault(io::ErrorKind::NotFound.into()))?;
     // Declared after `child`, so dropped before it: killed first, reaped later.
@@ -203,7 +214,7 @@ async fn watch(tool: &'static str, words: &[OsString], deadline: Duration, most:
     Ok(ToolOutput { status, stdout, stderr })
 }
 
-fn start(program: &OsStr, arguments: &[OsString]) -> io::Result<Child> {
+fn start(program: &OsStr, arguments: &[OsString], input: Option<File>) -> io::Result<Child> {
     #[expect(clippy::disallowed_methods, reason = "this is the one runner")]
     let mut command = Command::new(program);
     command
@@ -211,7 +222,7 @@ fn start(program: &OsStr, arguments: &[OsString]) -> io::Result<Child> {
         .env_clear()
         .env("LC_ALL", "C")
         .current_dir("/")
-        .stdin(Stdio::null())
+        .stdin(input.map_or_else(Stdio::null, Stdio::from))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
@@ -266,7 +277,14 @@ mod tests {
 
     fn shell(script: &str) -> ToolRun {
         let arguments = vec!["-c".into(), script.into()];
-        ToolRun { name: "shell", program: "sh".into(), arguments, file_bytes: 4096, output_bytes: LITTLE_OUTPUT }
+        ToolRun {
+            name: "shell",
+            program: "sh".into(),
+            arguments,
+            input: None,
+            file_bytes: 4096,
+            output_bytes: LITTLE_OUTPUT,
+        }
     }
 
     const PLENTY: u64 = 1 << 30;

@@ -67,6 +67,7 @@ fn pictures_and_words() -> Vec<Case> {
         made("png", "-frames:v 1", image("image/png", "png")),
         made("gif", "", image("image/gif", "gif")),
         made("webp", "-frames:v 1", image("image/webp", "webp")),
+        made("webp", "-c:v libwebp_anim", image("image/webp", "webp")),
         Case { ending: "vtt", bytes: VTT.to_vec(), is: text("text/vtt; charset=utf-8") },
         Case { ending: "srt", bytes: SRT.to_vec(), is: text("application/x-subrip; charset=utf-8") },
     ]
@@ -100,7 +101,7 @@ async fn what_a_file_is_its_bytes_say(home: Home) {
         assert_eq!(bytes.header("content-type"), case.is[1]);
         assert!(bytes.bytes == case.bytes, "{}: other bytes", case.ending);
     }
-    assert_eq!(home.agreed(app.media_dir(), &mut db.connect()).len(), 17);
+    assert_eq!(home.agreed(app.media_dir(), &mut db.connect()).len(), 18);
 }
 
 fn tells_of_bytes(file: &Value, case: &Case) {

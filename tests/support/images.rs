@@ -112,6 +112,18 @@ pub fn webp_of(chunks: &[&[u8]]) -> Vec<u8> {
     riff_chunk(b"RIFF", &body)
 }
 
+/// A WebP of this size that moves; its one frame, of this size, has these chunks and is in the upper left corner.
+pub fn moving_webp(canvas: (u32, u32), frame: (u32, u32), chunks: &[u8]) -> Vec<u8> {
+    let sides =
+        |(width, height): (u32, u32)| [width, height].map(|side| (side - 1).to_le_bytes()[..3].to_vec()).concat();
+    let place = [&[0; 6][..], &sides(frame), &[100, 0, 0, 0]].concat();
+    webp_of(&[
+        &riff_chunk(b"VP8X", &[&[0x02, 0, 0, 0][..], &sides(canvas)].concat()),
+        &riff_chunk(b"ANIM", &[0; 6]),
+        &riff_chunk(b"ANMF", &[&place, chunks].concat()),
+    ])
+}
+
 /// A chunk of a RIFF file.
 pub fn riff_chunk(name: &[u8], body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(body.len()).expect("a length").to_le_bytes();

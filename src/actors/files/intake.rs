@@ -181,14 +181,15 @@ impl Files {
 
     async fn probe(&self, received: &Received, kind: MediaType) -> Result<Probed, FilesError> {
         if kind.kind() == FileKind::Image {
-            // Before anything decodes it: the probe does.
-            self.framer.examine(&received.path(), kind).await.map_err(|error| match error {
+            let examined = self.framer.examine(&received.path(), kind).await;
+            let facts = examined.map_err(|error| match error {
                 FrameError::NoFrame | FrameError::NotAnImage(_) | FrameError::Timeout => {
                     unsupported(&error.to_string())
                 }
                 FrameError::Unavailable(program) => FilesError::Probe(ProbeError::Unavailable(program)),
                 FrameError::Fault(cause) => FilesError::Probe(ProbeError::Fault(cause)),
             })?;
+            return Ok(Probed { kind: FileKind::Image, facts });
         }
         if kind.demuxers().is_none() {
             let path = received.path();

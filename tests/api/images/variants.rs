@@ -9,7 +9,7 @@ use crate::support::{
     channels::picture_facts,
     home::{Home, on_both_stores},
     images::{corners, drawn, picture},
-    media::{png, sha256},
+    media::{ffmpeg, png, sha256},
     stores::count,
 };
 
@@ -58,10 +58,20 @@ async fn an_image_of_each_type_can_be_had_smaller(home: Home) {
         assert!(matches!(left, [200..=255, 0..60, 0..60, 255]), "{ending}: {left:?}");
         assert!(matches!(right, [0..60, 0..60, 200..=255, 255]), "{ending}: {right:?}");
     }
-    // Of what moves, the first picture.
-    let moving = crate::support::media::ffmpeg(&["-f", "lavfi", "-i", "testsrc2=d=1:s=160x80:r=10"], "gif");
-    let id = house.app.keep_image(viewer, &moving).await;
-    assert_eq!(picture_facts(&house.wide(viewer, &id, 64).await.bytes), "webp,64,32");
+    // Of what moves, the first picture: red, before it is blue.
+    let source = "color=red:s=160x80:r=10:d=1,drawbox=c=blue:t=fill:enable='gt(n,0)'";
+    for (format, codec) in
+        [("gif", "gif"), ("apng", "apng"), ("webp", "libwebp_anim"), ("webp", "libwebp_anim -lossless 1")]
+    {
+        let words: Vec<&str> = codec.split(' ').collect();
+        let moving = ffmpeg(&[&["-f", "lavfi", "-i", source, "-f", format, "-c:v"], &words[..]].concat(), format);
+        let id = house.app.keep_image(viewer, &moving).await;
+        let copy = house.wide(viewer, &id, 64).await;
+        assert_eq!(picture_facts(&copy.bytes), "webp,64,32", "{codec}");
+        for corner in corners(&copy.bytes) {
+            assert!(matches!(corner, [200..=255, 0..60, 0..60, 255]), "{codec}: {corner:?}");
+        }
+    }
 }
 
 async fn transparency_stays(home: Home) {

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use flate2::{Compression, write::ZlibEncoder};
 
 use crate::support::{
-    images::{drawn, picture, png_chunk, riff_chunk, webp_of},
+    images::{drawn, moving_webp, picture, png_chunk, riff_chunk, webp_of},
     media::ffmpeg,
 };
 
@@ -84,6 +84,7 @@ fn large() -> Vec<Bomb> {
         changed(&picture("64x64", "avif"), b"ispe", 8, &[16_000_u32.to_be_bytes(), 16_000_u32.to_be_bytes()].concat());
     vec![
         undecoded("a PNG of 16000 by 16000", bomb),
+        undecoded("a WebP that moves, of 16384 by 16384", moving_webp((16_384, 16_384), (64, 48), &webp[12..])),
         undecoded("a WebP of 16383 by 16383", webp),
         undecoded("an AVIF of 16000 by 16000", avif),
     ]
@@ -134,6 +135,14 @@ fn lying() -> Vec<Bomb> {
         refused(
             "a lossless WebP whose frame is larger than its canvas",
             canvas(&changed(&lossless, b"VP8L", 9, &[0xff, 0xff, 0xff, 0x0f])[12..]),
+        ),
+        refused(
+            "a WebP that moves whose frame is larger than it says",
+            moving_webp((64, 48), (64, 48), &lossy_webp(16_383, 16_383)[12..]),
+        ),
+        undecoded(
+            "a WebP that moves whose frame is larger than its canvas",
+            moving_webp((64, 48), (640, 480), &picture("640x480", "webp")[12..]),
         ),
         Bomb::new("a PNG whose header's check is wrong", wrong_check, Ends::Either("image/png")),
         Bomb::new("an AVIF that says it is smaller than it is", avif, Ends::Either("image/avif")),
@@ -191,6 +200,10 @@ fn cut_off() -> Vec<Bomb> {
         undecoded("half a JPEG", cut("jpg")),
         refused("half a PNG", cut("png")),
         refused("half a WebP", cut("webp")),
+        undecoded("half a WebP that moves", {
+            let whole = moving_webp((640, 480), (640, 480), &picture("640x480", "webp")[12..]);
+            whole[..whole.len() / 2].to_vec()
+        }),
         Bomb::new("half an AVIF", cut("avif"), Ends::Either("image/avif")),
         Bomb::new("half a GIF", cut("gif"), Ends::Either("image/gif")),
     ]
@@ -202,7 +215,21 @@ fn moving() -> Vec<Bomb> {
     let first = gif.windows(3).position(|window| window == b"\x21\xf9\x04").expect("a frame");
     let (head, frame) = (&gif[..first], &gif[first..gif.len() - 1]);
     let frames = [head, &frame.repeat(10_000), b";"].concat();
-    vec![Bomb::new("a GIF of 10000 frames", frames, Ends::Kept("image/gif"))]
+    let webp = picture("16x16", "webp");
+    let still = moving_webp((16, 16), (16, 16), &webp[12..]);
+    // The file's header, the canvas, how it moves, and then the frame.
+    let (head, frame) = still.split_at(12 + 18 + 14);
+    let many = webp_of(&[&head[12..], &frame.repeat(10_000)]);
+    let sparse = moving_webp((7000, 7000), (16, 16), &webp[12..]);
+    vec![
+        Bomb::new("a GIF of 10000 frames", frames, Ends::Kept("image/gif")),
+        Bomb::new("a WebP of 10000 frames", many, Ends::Kept("image/webp")),
+        Bomb::new(
+            "a WebP that moves, nearly all of whose 49 million pixels are empty",
+            sparse,
+            Ends::Kept("image/webp"),
+        ),
+    ]
 }
 
 /// What a browser could take for something else.
