@@ -2,10 +2,7 @@
 
 use std::{
     io::{self, Write as _},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
@@ -13,7 +10,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::with_causes;
-use crate::actors::files::{FilesError, Moved, Mover, Progress, Source, StorageKind};
+use crate::actors::files::{Extent, FilesError, Moved, Mover, Progress, Source, StorageKind};
 
 /// How often the bar is drawn.
 const TICK: Duration = Duration::from_millis(200);
@@ -87,28 +84,35 @@ impl StoreCommand {
         let progress = Arc::new(Progress::default());
         let moved = tokio::select! {
             moved = hand.run(to, source, &progress) => moved?,
-            never = show(&progress) => match never {},
+            never = show(&progress, to) => match never {},
         };
         tell(&moved)
     }
 }
 
 /// Draws a bar where somebody looks, else writes a line now and then. Never ends.
-async fn show(progress: &Progress) -> std::convert::Infallible {
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+async fn show(progress: &Progress, to: StorageKind) -> std::convert::Infallible {
+    let somebody_looks = !ProgressDrawTarget::stderr().is_hidden();
+    let bar = ProgressBar::hidden();
     bar.set_style(ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar()));
     let mut next_line = LINE;
     let mut passed = Duration::ZERO;
     loop {
-        let of = |number: &AtomicU64| number.load(Ordering::Relaxed);
-        let files = format!("{} of {} files", of(&progress.seen), of(&progress.files));
-        bar.set_length(of(&progress.bytes));
-        bar.set_position(of(&progress.there));
-        if bar.is_hidden() && passed >= next_line {
-            tracing::info!(bytes = of(&progress.there), of = of(&progress.bytes), "{files}");
+        let Extent { seen, files, there, bytes } = progress.extent(to);
+        let text = format!("{seen} of {files} files");
+        // Before it is known how much there is, there is nothing to show.
+        let is_known = files > 0;
+        if is_known && somebody_looks {
+            bar.set_message(text);
+            bar.set_length(bytes);
+            bar.set_position(there);
+            if bar.is_hidden() {
+                bar.set_draw_target(ProgressDrawTarget::stderr());
+            }
+        } else if is_known && passed >= next_line {
+            tracing::info!(bytes = there, of = bytes, "{text}");
             next_line += LINE;
         }
-        bar.set_message(files);
         tokio::time::sleep(TICK).await;
         passed += TICK;
     }

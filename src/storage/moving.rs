@@ -60,6 +60,15 @@ pub enum Care {
     Read,
 }
 
+/// How often a byte on its way to `to` is counted: when it has come, and from a bucket once more, when it was read again.
+#[must_use]
+pub const fn passes(to: StorageKind) -> u64 {
+    match to {
+        StorageKind::S3 => 2,
+        StorageKind::Local => 1,
+    }
+}
+
 /// Held by the one that moves; two of them would take from each other what they have just brought.
 #[derive(Debug)]
 pub struct Alone {
@@ -90,8 +99,8 @@ impl Store {
         }
     }
 
-    /// Brings the bytes of `file` to `to`; `counted` is told how many are there, as they come. Those in the other home
-    /// stay. (Where there is no bucket, there is no other home.)
+    /// Brings the bytes of `file` to `to`; `counted` is told of those that travel, as they do, each [`passes`] times.
+    /// Those in the other home stay. (Where there is no bucket, there is no other home.)
     ///
     /// # Errors
     /// The disk's, the bucket's; then it is worth trying again.
@@ -118,8 +127,7 @@ impl Store {
     ) -> Result<Brought, StoreError> {
         // An object is there when it is whole, and its bytes were signed on their way.
         let is_listed = file.listed == Some(file.size);
-        if is_listed && (care == Care::Glance || is_right(bucket, file).await?) {
-            counted.fetch_add(file.size, Ordering::Relaxed);
+        if is_listed && (care == Care::Glance || is_right(bucket, file, counted).await?) {
             return Ok(Brought::Present);
         }
         let home = self.place.home(file.id);
@@ -128,7 +136,7 @@ impl Store {
             // A server may have brought it since the list was made.
             return Ok(match bucket.size_of(file.id).await? {
                 None => Brought::Lost,
-                Some(size) if size == file.size && is_right(bucket, file).await? => Brought::Present,
+                Some(size) if size == file.size && is_right(bucket, file, counted).await? => Brought::Present,
                 Some(_) => Brought::Damaged,
             });
         }
@@ -143,7 +151,7 @@ impl Store {
         let sending =
             Sending { note: self.place.upload_note(file.id), _under_way: under_way, counted: Arc::clone(counted) };
         bucket.put(file.id, &home, &file.about, sending).await?;
-        if is_right(bucket, file).await? {
+        if is_right(bucket, file, counted).await? {
             return Ok(Brought::Copied(journaled));
         }
         bucket.delete(file.id).await?;
@@ -170,7 +178,6 @@ impl Store {
             Err(error) => Err(error),
         };
         if blocking(look).await? {
-            counted.fetch_add(size, Ordering::Relaxed);
             return Ok(Brought::Present);
         }
         if bucket.size_of(id).await?.is_none() {
@@ -204,14 +211,17 @@ impl Store {
     }
 }
 
-/// Whether the object's bytes have the hash of the file.
-async fn is_right(bucket: &Bucket, file: &Movable) -> Result<bool, StoreError> {
+/// Whether the object's bytes have the hash of the file; `counted` is told of them.
+async fn is_right(bucket: &Bucket, file: &Movable, counted: &AtomicU64) -> Result<bool, StoreError> {
     let mut hash = Sha256::new();
     if file.size > 0 {
         let mut bytes = bucket.get(file.id, 0..file.size).await?;
         loop {
             match bytes.try_next().await {
-                Ok(Some(piece)) => hash.update(&piece),
+                Ok(Some(piece)) => {
+                    hash.update(&piece);
+                    counted.fetch_add(u64::try_from(piece.len()).unwrap_or_default(), Ordering::Relaxed);
+                }
                 Ok(None) => break,
                 Err(BucketError::Short { .. }) => return Ok(false),
                 Err(error) => return Err(error.into()),

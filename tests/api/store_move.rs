@@ -15,6 +15,7 @@ use crate::support::{
     people::Person,
     s3::{Bucket, Fault},
     stores::TestDb,
+    terminal::Terminal,
 };
 
 /// Larger than two parts of the smallest size.
@@ -133,6 +134,31 @@ async fn a_server_goes_on_while_all_is_copied_and_another_serves_it_from_the_buc
     drop(app);
     let app = house.in_bucket().start();
     reads(&app, &owner, &sent).await;
+}
+
+#[actix_web::test]
+async fn at_a_terminal_a_bar_fills_and_then_gives_way_to_what_came_of_it() {
+    let house = House::new();
+    let app = house.plan.start();
+    let owner = app.register().await;
+    fill(&app, &owner).await;
+    house.bucket.fail(Fault::Slow(4_000_000));
+    let line = r#"stty rows 30 cols 110; export TERM=xterm; "$PROGRAM" store move --to s3; echo "left with $?""#;
+    let mut terminal = Terminal::with(&house.plan, line, &[]);
+    let shown = terminal.sees("left with 0");
+    // Each time it is drawn, what was drawn before is wiped.
+    let mut drawn: Vec<&str> = shown.split("\r\u{1b}[2K").collect();
+    let end = drawn.pop().expect("what came of it").trim();
+    assert_eq!(end, "copied 4 files, 0 were there, 0 were removed meanwhile\r\nleft with 0");
+    for bar in &drawn {
+        assert!(bar.contains(" of 11.48 MiB, ") && bar.contains(" of 4 files, "), "{bar}");
+        assert!(bar.contains("/s, ") && bar.trim_end().ends_with(" left"), "{bar}");
+    }
+    let filled: Vec<usize> = drawn.iter().map(|bar| bar.matches('█').count()).collect();
+    assert!(filled.is_sorted(), "it goes back: {filled:?}");
+    // Half when all has gone out, and the rest as it is read again.
+    let steps = filled.iter().collect::<std::collections::BTreeSet<_>>();
+    assert!(filled.first() < Some(&20) && filled.last() >= Some(&28) && steps.len() > 8, "{filled:?}");
 }
 
 #[actix_web::test]

@@ -20,6 +20,7 @@ pub mod sessions;
 pub mod shape;
 pub mod smtp;
 pub mod stores;
+pub mod terminal;
 pub mod tokens;
 pub mod views;
 pub mod webdriver;

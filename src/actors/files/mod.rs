@@ -33,7 +33,7 @@ use crate::{
 pub use self::{
     error::{FilesError, ReferredBy},
     intake::{Arrival, Examined, Made, NotKept, Stop},
-    moving::{Moved, Mover, Progress, Source, StorageKind},
+    moving::{Extent, Moved, Mover, Progress, Source, StorageKind},
     removal::{RemoveFiles, remove_later},
 };
 pub use crate::db::queries::files::{LISTING, Shown};

@@ -2,9 +2,9 @@
 //! there already is passed over.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -16,7 +16,7 @@ pub use crate::settings::StorageKind;
 use crate::{
     db::{Db, DbError, queries::files},
     domain::{ids::FileId, media::StoredFile},
-    storage::{Alone, Brought, Care, Listed, Movable, Store},
+    storage::{Alone, Brought, Care, Listed, Movable, Store, passes},
 };
 
 /// Files whose rows are read at once.
@@ -36,14 +36,58 @@ pub enum Source {
 /// How far it is. Shared with who shows it.
 #[derive(Debug, Default)]
 pub struct Progress {
-    /// Files there are.
-    pub files: AtomicU64,
-    /// Bytes there are.
-    pub bytes: AtomicU64,
+    files: AtomicU64,
+    bytes: AtomicU64,
+    seen: AtomicU64,
+    there: AtomicU64,
+    travelling: Mutex<HashMap<FileId, Travelling>>,
+}
+
+#[derive(Debug)]
+struct Travelling {
+    size: u64,
+    passed: Arc<AtomicU64>,
+}
+
+/// How far it is at one moment; all zero before it has begun.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Extent {
     /// Files that were seen to.
-    pub seen: AtomicU64,
-    /// Bytes that are there.
-    pub there: Arc<AtomicU64>,
+    pub seen: u64,
+    /// Files there are.
+    pub files: u64,
+    /// Bytes that are there, and those of files on their way as far as they have come.
+    pub there: u64,
+    /// Bytes there are.
+    pub bytes: u64,
+}
+
+impl Progress {
+    /// How far it is now, on its way to `to`.
+    #[must_use]
+    pub fn extent(&self, to: StorageKind) -> Extent {
+        let of = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        let travelling = self.travelling();
+        let come = travelling.values().map(|file| (of(&file.passed) / passes(to)).min(file.size)).sum::<u64>();
+        Extent { seen: of(&self.seen), files: of(&self.files), there: of(&self.there) + come, bytes: of(&self.bytes) }
+    }
+
+    fn travelling(&self) -> MutexGuard<'_, HashMap<FileId, Travelling>> {
+        self.travelling.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self, id: FileId, size: u64) -> Arc<AtomicU64> {
+        let passed = Arc::new(AtomicU64::default());
+        self.travelling().insert(id, Travelling { size, passed: Arc::clone(&passed) });
+        passed
+    }
+
+    fn end(&self, id: FileId) {
+        let mut travelling = self.travelling();
+        let size = travelling.remove(&id).map_or(0, |file| file.size);
+        self.there.fetch_add(size, Ordering::Relaxed);
+        self.seen.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// What came of it.
@@ -126,8 +170,9 @@ impl Mover {
                 let listed = listed.get(&file.id).copied();
                 let modified = file.created_at.into();
                 let movable = Movable { id: file.id, size: file.size, modified, listed, about: about(&file) };
-                let result = self.store.bring(to, &movable, care, &progress.there).await;
-                progress.seen.fetch_add(1, Ordering::Relaxed);
+                let passed = progress.begin(file.id, file.size);
+                let result = self.store.bring(to, &movable, care, &passed).await;
+                progress.end(file.id);
                 (file.id, result)
             })
             .buffer_unordered(TOGETHER);
