@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import subprocess
+import time
 from urllib.parse import quote, urlsplit
 
 from processes import BenchError
@@ -12,14 +13,16 @@ PASSWORD = "a long quiet evening 42"
 SERIES = 1000
 LOGIN_ACCOUNTS = 64
 VIDEO_BYTES = 256_000_000
+KEPT_SECONDS = 5
 
 
 class Client:
-    """One kept-alive connection to a server."""
+    """One kept-alive connection to a server, opened anew where it was not used for a while: the server may have closed it."""
 
     def __init__(self, url):
         self.link = http.client.HTTPConnection(urlsplit(url).netloc, timeout=120)
         self.token = None
+        self.used = 0.0
 
     def call(self, method, path, body=None, headers=None):
         """Status, headers and bytes of an answer."""
@@ -28,9 +31,13 @@ class Client:
             headers["Authorization"] = f"Bearer {self.token}"
         if isinstance(body, dict):
             body, headers["Content-Type"] = json.dumps(body).encode(), "application/json"
+        if time.monotonic() - self.used > KEPT_SECONDS:
+            self.link.close()
         self.link.request(method, path, body, headers)
         answer = self.link.getresponse()
-        return answer.status, answer.headers, answer.read()
+        content = answer.read()
+        self.used = time.monotonic()
+        return answer.status, answer.headers, content
 
     def data(self, method, path, body=None, headers=None):
         """The `data` of an answer that must be a success."""
