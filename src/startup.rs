@@ -10,14 +10,7 @@ use std::{
     time::Duration,
 };
 
-use actix_cors::Cors;
-use actix_web::{
-    App, HttpServer,
-    dev::Server as ActixServer,
-    http::{Method, header},
-    middleware::from_fn,
-    rt::net::TcpStream,
-};
+use actix_web::{App, HttpServer, dev::Server as ActixServer, middleware::from_fn, rt::net::TcpStream};
 use secrecy::ExposeSecret as _;
 use socket2::{Domain, Socket, Type};
 
@@ -39,7 +32,7 @@ use crate::{
     },
     cache::Cache,
     db::{Db, DbError},
-    http::{self, House, State, connection::ReaderLimits, drain::Drain, edge, places::Places},
+    http::{self, House, State, connection::ReaderLimits, cors::cors, drain::Drain, edge, places::Places},
     issuers::{IssuerAddressError, Issuers},
     jobs::{Failure, Handlers, Jobs, JobsError},
     mail::{MailAddressError, MailError, Mailer},
@@ -360,28 +353,6 @@ fn workers(http: &HttpSettings) -> usize {
         0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         count => count,
     }
-}
-
-/// Every origin may call; credentials travel in the header, never in cookies.
-fn cors() -> Cors {
-    Cors::default()
-        .allow_any_origin()
-        .send_wildcard()
-        .allowed_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
-        .allow_any_header()
-        .expose_headers([
-            header::CONTENT_DISPOSITION,
-            header::CONTENT_RANGE,
-            header::CONTENT_LENGTH,
-            header::ETAG,
-            header::LINK,
-            header::LOCATION,
-            header::RETRY_AFTER,
-            edge::REQUEST_ID,
-        ])
-        // The answer does not depend on the origin.
-        .disable_vary_header()
-        .max_age(86400)
 }
 
 /// The API description, as `GET /api-docs/openapi.json` gives it.

@@ -8,6 +8,7 @@ pub mod channels;
 pub mod collections;
 pub mod connection;
 pub mod contract;
+pub mod cors;
 pub mod counted;
 pub mod drain;
 pub mod edge;
