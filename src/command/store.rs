@@ -2,7 +2,6 @@
 
 use std::{
     io::{self, Write as _},
-    sync::Arc,
     time::Duration,
 };
 
@@ -81,7 +80,7 @@ impl StoreCommand {
             Place::S3 => StorageKind::S3,
         };
         let source = if remove { Source::Remove } else { Source::Keep };
-        let progress = Arc::new(Progress::default());
+        let progress = Progress::default();
         let moved = tokio::select! {
             moved = hand.run(to, source, &progress) => moved?,
             never = show(&progress, to) => match never {},
@@ -98,20 +97,20 @@ async fn show(progress: &Progress, to: StorageKind) -> std::convert::Infallible 
     let mut next_line = LINE;
     let mut passed = Duration::ZERO;
     loop {
-        let Extent { seen, files, there, bytes } = progress.extent(to);
+        let Extent { seen, files, passed: done, bytes } = progress.extent(to);
         let text = format!("{seen} of {files} files");
         // Before it is known how much there is, there is nothing to show.
         let is_known = files > 0;
         if is_known && somebody_looks {
             bar.set_message(text);
             bar.set_length(bytes);
-            bar.set_position(there);
+            bar.set_position(done);
             if bar.is_hidden() {
                 bar.set_draw_target(ProgressDrawTarget::stderr());
             }
         } else if is_known && passed >= next_line {
-            tracing::info!(bytes = there, of = bytes, "{text}");
-            next_line += LINE;
+            tracing::info!(bytes = done, of = bytes, "{text}");
+            next_line = passed + LINE;
         }
         tokio::time::sleep(TICK).await;
         passed += TICK;

@@ -90,12 +90,12 @@ pub struct StoredFile {
     pub updated_at: DateTime<Utc>,
 }
 
-/// What the probe found; empty for what has no such property.
+/// What the probe found, of an image what its header says; empty for what has no such property.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct MediaFacts {
     /// Length in seconds.
     pub duration_seconds: Option<f64>,
-    /// Pixels, as stored.
+    /// Pixels, as stored; of an AVIF that says how it is to be turned, as shown.
     pub width: Option<i32>,
     /// Pixels, as stored.
     pub height: Option<i32>,
@@ -231,6 +231,30 @@ impl MediaType {
             Self::Gif => "gif",
             Self::WebP => "webp",
             Self::Avif => "avif",
+        }
+    }
+
+    /// How such an image is coded, by ffprobe's short name; `None`: it is no image.
+    #[must_use]
+    pub const fn image_codec(self) -> Option<&'static str> {
+        match self {
+            Self::Jpeg => Some("mjpeg"),
+            Self::Png => Some("png"),
+            Self::Gif => Some("gif"),
+            Self::WebP => Some("webp"),
+            Self::Avif => Some("av1"),
+            Self::Mp4
+            | Self::Mov
+            | Self::Matroska
+            | Self::WebM
+            | Self::MpegTs
+            | Self::Mp3
+            | Self::Aac
+            | Self::Ogg
+            | Self::Flac
+            | Self::Wav
+            | Self::WebVtt
+            | Self::Srt => None,
         }
     }
 

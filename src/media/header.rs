@@ -90,11 +90,11 @@ impl Orientation {
 
 /// What a header says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Header {
+pub(super) struct Header {
     /// Pixels, as stored.
-    pub width: u32,
+    pub(super) width: u32,
     /// Pixels, as stored.
-    pub height: u32,
+    pub(super) height: u32,
     pub(super) orientation: Orientation,
     /// What the decoder is given of a WebP that moves.
     pub(super) first_frame: Option<FirstFrame>,
@@ -102,8 +102,7 @@ pub struct Header {
 
 impl Header {
     /// Pixels in all.
-    #[must_use]
-    pub const fn pixels(&self) -> u64 {
+    const fn pixels(&self) -> u64 {
         // Two numbers of 32 bits.
         self.widened().0 * self.widened().1
     }
@@ -201,7 +200,7 @@ fn orientation(mut file: impl BufRead + io::Seek) -> Orientation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::samples::Folder;
+    use crate::media::samples::{Folder, webp_canvas, webp_frame, webp_of};
 
     fn read_bytes(bytes: &[u8], kind: MediaType) -> Result<Header, NotAnImage> {
         let folder = Folder::new();
@@ -245,17 +244,11 @@ mod tests {
 
     #[test]
     fn the_first_frame_of_a_webp_that_moves_is_on_its_canvas() {
-        // A canvas of 10 by 10.
         let webp = |flags: u8, frame: &[u8]| {
-            let mut bytes = b"RIFF\x2e\0\0\0WEBPVP8X\x0a\0\0\0".to_vec();
-            bytes.extend([flags, 0, 0, 0, 9, 0, 0, 9, 0, 0]);
-            bytes.extend(frame);
+            let bytes = webp_of(&[webp_canvas(flags, 10, 10), frame.to_vec()]);
             read_bytes(&bytes, MediaType::WebP).map(|header| header.first_frame.is_some())
         };
-        let at = |left: u8, top: u8, width: u8, height: u8| {
-            let place = [left / 2, 0, 0, top / 2, 0, 0, width - 1, 0, 0, height - 1, 0, 0, 0, 0, 0, 0];
-            [b"ANMF\x10\0\0\0".as_slice(), &place].concat()
-        };
+        let at = |left, top, width, height| webp_frame([left, top, width, height], b"VP8 \0\0\0\0");
         assert_eq!(webp(0x10, &at(0, 0, 11, 11)), Ok(false), "it does not move");
         for (frame, expected) in [
             (at(0, 0, 10, 10), Ok(true)),

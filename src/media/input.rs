@@ -3,7 +3,7 @@
 
 use std::{ffi::OsString, path::Path};
 
-/// The path by which a tool opens what it is given on its standard input: anew, from its beginning.
+/// The path by which a tool opens what it is given on its standard input.
 pub(super) const GIVEN: &str = "/dev/stdin";
 
 /// The words that open the file at `path` (absolute, made by us) as an input. Options of the input

@@ -3,6 +3,7 @@
 
 pub mod frame;
 pub mod header;
+pub mod identicon;
 mod input;
 pub mod picture;
 mod place;

@@ -1,14 +1,17 @@
-//! Copies of uploaded images that fit, for channels and for who asks for an image in a smaller size; and generated
-//! pictures, for channels that have none.
+//! Copies of uploaded images that fit, for channels and for who asks for an image in a smaller size.
+
+mod fit;
 
 use std::{
     fs::File,
     io::{self, Seek as _},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use sha2::{Digest as _, Sha256};
+use tokio::sync::OwnedSemaphorePermit;
 
+pub use self::fit::Fit;
 use super::{
     header::{self, FirstFrame, Header, NotAnImage},
     still::{FrameError, Framer, Input, Still},
@@ -19,63 +22,6 @@ use crate::domain::media::{FileKind, MediaFacts, MediaType};
 const MOST_BYTES: u64 = 16 * 1024 * 1024;
 /// What a picture is made to, that is decoded only to see whether it can be: pixels a side.
 const TRIAL_SIDE: usize = 16;
-
-/// Width and height of a generated picture, in pixels.
-pub const IDENTICON_SIDE: u32 = 256;
-const CELLS: u32 = 5;
-const CELL: u32 = 48;
-const MARGIN: u32 = (IDENTICON_SIDE - CELLS * CELL) / 2;
-const PAPER: [u8; 3] = [0xf0; 3];
-
-/// What a copy has to fit into, in pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fit {
-    width: u32,
-    height: u32,
-}
-
-impl Fit {
-    /// The picture of a channel.
-    pub const CHANNEL: Self = Self { width: 512, height: 512 };
-
-    /// So wide; a copy may be four times as high.
-    #[must_use]
-    pub const fn width(pixels: u32) -> Self {
-        Self { width: pixels, height: pixels.saturating_mul(4) }
-    }
-
-    const fn turned(self) -> Self {
-        Self { width: self.height, height: self.width }
-    }
-
-    /// The filters of ffmpeg that make any picture fit.
-    fn scale(self) -> String {
-        let side = |side| format!("'max(1,round({side}*min(1,min({}/iw,{}/ih))))'", self.width, self.height);
-        format!("scale=w={}:h={}", side("iw"), side("ih"))
-    }
-
-    /// Those that put a first frame where it is on a transparent canvas that fits. The canvas is never made as large as
-    /// it says it is.
-    fn canvas(self, header: &Header, first: FirstFrame) -> String {
-        let [wide, high] = [(self.width, header.width), (self.height, header.height)];
-        let is_less =
-            |(a, b): (u32, u32), (c, d): (u32, u32)| u64::from(a) * u64::from(d) < u64::from(c) * u64::from(b);
-        let (to, of) =
-            [wide, high].into_iter().fold((1, 1), |least, ratio| if is_less(ratio, least) { ratio } else { least });
-        let scaled = |pixels: u32| (u64::from(pixels) * u64::from(to) * 2 + u64::from(of)) / (u64::from(of) * 2);
-        let along = |whole: u32, offset: u32, length: u32| {
-            let whole = scaled(whole).max(1);
-            let length = scaled(length).clamp(1, whole);
-            (whole, scaled(offset).min(whole - length), length)
-        };
-        let (canvas_width, left, width) = along(header.width, first.left, first.width);
-        let (canvas_height, top, height) = along(header.height, first.top, first.height);
-        format!(
-            "scale=w={width}:h={height},format=bgra,\
-             pad=w={canvas_width}:h={canvas_height}:x={left}:y={top}:color=black@0"
-        )
-    }
-}
 
 /// A copy of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,7 +69,7 @@ impl Framer {
         Ok(MediaFacts {
             width: i32::try_from(header.width).ok(),
             height: i32::try_from(header.height).ok(),
-            video_codec: codec(kind).map(str::to_owned),
+            video_codec: kind.image_codec().map(str::to_owned),
             ..MediaFacts::default()
         })
     }
@@ -133,10 +79,32 @@ impl Framer {
             return Err(NotAnImage::Unreadable.into());
         }
         let (path, most): (PathBuf, u32) = (path.to_owned(), self.most_pixels);
-        let _place = self.headers.acquire().await;
+        let place = Arc::clone(&self.headers).acquire_owned().await;
+        let read = move || {
+            // Free when it has been read, also where nobody waits for it any more.
+            let _place = place;
+            header::read(&path, kind, most)
+        };
         // A panic in the reading of a hostile header is the header's fault.
-        let read = tokio::task::spawn_blocking(move || header::read(&path, kind, most)).await;
+        let read = tokio::task::spawn_blocking(read).await;
         Ok(read.unwrap_or(Err(NotAnImage::Unreadable))?)
+    }
+
+    /// The frame that was found in the WebP at `path`, on the same disk.
+    async fn taken_out(&self, first: FirstFrame, path: &Path) -> Result<TakenOut, FrameError> {
+        let (path, frames) = (path.to_owned(), Arc::clone(&self.frames));
+        let place = frames.acquire_owned().await.map_err(|error| FrameError::Fault(Box::new(error)))?;
+        let take_out = move || {
+            let mut file = tempfile::tempfile_in(path.parent().unwrap_or(&path))?;
+            first.take_out(&mut File::open(path)?, &mut file)?;
+            file.rewind()?;
+            Ok(TakenOut { file, place })
+        };
+        let taken = tokio::task::spawn_blocking(take_out).await.map_err(io::Error::other);
+        taken.and_then(|taken| taken).map_err(|error: io::Error| match error.kind() {
+            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => NotAnImage::Unreadable.into(),
+            _ => FrameError::Fault(Box::new(error)),
+        })
     }
 
     /// What ffmpeg makes of the first frame, which is no larger than its header said.
@@ -153,15 +121,14 @@ impl Framer {
         let (width, height) =
             header.first_frame.map_or((header.width, header.height), |first| (first.width, first.height));
         let most_pixels = (padded(width) * padded(height)).to_string();
-        // Held until it is decoded: so few of them are on the disk at once.
-        let _place;
-        let file = match header.first_frame {
-            None => Input::At(path),
-            Some(first) => {
-                _place = self.headers.acquire().await;
-                Input::Given(taken_out(first, path).await?)
-            }
+        let taken_out = match header.first_frame {
+            None => None,
+            Some(first) => Some(self.taken_out(first, path).await?),
         };
+        let (file, _place) = taken_out.map_or((Input::At(path), None), |TakenOut { file, place }| {
+            // Held until it is decoded.
+            (Input::Given(file), Some(place))
+        });
         let still = Still {
             file,
             demuxer,
@@ -180,29 +147,11 @@ impl Framer {
     }
 }
 
-/// A file without a name, which is gone when it is closed, of the first frame of the WebP at `path`.
-async fn taken_out(first: FirstFrame, path: &Path) -> Result<File, FrameError> {
-    let path = path.to_owned();
-    let take_out = move || {
-        let mut still = tempfile::tempfile()?;
-        first.take_out(&mut File::open(path)?, &mut still)?;
-        still.rewind()?;
-        Ok(still)
-    };
-    let taken = tokio::task::spawn_blocking(take_out).await.map_err(io::Error::other);
-    taken.and_then(|taken| taken).map_err(|error| FrameError::Fault(Box::new(error)))
-}
-
-/// ffprobe's short name of how such an image is coded.
-const fn codec(kind: MediaType) -> Option<&'static str> {
-    match kind {
-        MediaType::Jpeg => Some("mjpeg"),
-        MediaType::Png => Some("png"),
-        MediaType::Gif => Some("gif"),
-        MediaType::WebP => Some("webp"),
-        MediaType::Avif => Some("av1"),
-        _ => None,
-    }
+/// The first frame of a WebP that moves, in a file without a name, which is gone when it is closed.
+struct TakenOut {
+    file: File,
+    /// So few of them are on the disk at once.
+    place: OwnedSemaphorePermit,
 }
 
 /// What is made of a frame.
@@ -211,51 +160,13 @@ struct Made<'a> {
     encoder: &'a [&'a str],
 }
 
-/// A PNG file of [`IDENTICON_SIDE`] pixels a side that is always the same for the same `name`
-/// (without regard to case): a pattern of five by five cells, its right half the mirror of the
-/// left, in one colour.
-///
-/// # Panics
-/// Never: nothing of the encoder's input but colours and cells depends on `name`.
-#[must_use]
-pub fn identicon(name: &str) -> Vec<u8> {
-    let digest: [u8; 32] = Sha256::digest(name.to_lowercase()).into();
-    let [red, green, blue, pattern @ ..] = digest;
-    // Dark enough for the paper.
-    let ink = [red, green, blue].map(|value| 40 + value / 2);
-    let filled = |column: u32, row: u32| {
-        let column = column.min(CELLS - 1 - column);
-        let bit = usize::try_from(row * CELLS.div_ceil(2) + column).unwrap_or(0);
-        pattern.get(bit).is_some_and(|byte| byte & 1 == 1)
-    };
-    let cell = |at: u32| at.checked_sub(MARGIN).map(|at| at / CELL).filter(|cell| *cell < CELLS);
-    let points = (0..IDENTICON_SIDE).flat_map(|y| (0..IDENTICON_SIDE).map(move |x| (x, y)));
-    let pixels: Vec<u8> =
-        points.map(|(x, y)| cell(x).zip(cell(y)).is_some_and(|(column, row)| filled(column, row)).into()).collect();
-    let mut file = Vec::new();
-    #[expect(clippy::expect_used, reason = "a vector takes all bytes, and the sizes fit by their constants")]
-    write_png(&mut file, [PAPER, ink].concat(), &pixels).expect("a PNG of constant size");
-    file
-}
-
-/// Writes a square image whose `pixels` are numbers of colours in `palette`.
-fn write_png(file: &mut Vec<u8>, palette: Vec<u8>, pixels: &[u8]) -> Result<(), png::EncodingError> {
-    let mut encoder = png::Encoder::new(file, IDENTICON_SIDE, IDENTICON_SIDE);
-    encoder.set_color(png::ColorType::Indexed);
-    encoder.set_depth(png::BitDepth::Eight);
-    encoder.set_palette(palette);
-    let mut writer = encoder.write_header()?;
-    writer.write_image_data(pixels)?;
-    writer.finish()
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
     use crate::media::{
-        samples::{Folder, facts, make, pixels, tools},
+        samples::{Folder, facts, make, pixels, riff_chunk, tools, webp_canvas, webp_frame, webp_of},
         sniff::{HEAD_BYTES, sniff},
         tool::Tools,
     };
@@ -359,19 +270,12 @@ mod tests {
         }
     }
 
-    fn riff_chunk(name: &[u8], body: &[u8]) -> Vec<u8> {
-        [name, &u32::try_from(body.len()).unwrap().to_le_bytes()[..], body].concat()
-    }
-
     /// A WebP of 80 by 60 that moves; its first frame has these chunks, is 40 by 20, and stands at (20, 30).
     fn moving(frame: &[u8], orientation: u8) -> Vec<u8> {
-        let canvas = riff_chunk(b"VP8X", &[0x0a, 0, 0, 0, 79, 0, 0, 59, 0, 0]);
-        let place = [10, 0, 0, 15, 0, 0, 39, 0, 0, 19, 0, 0, 100, 0, 0, 0];
-        let frame = riff_chunk(b"ANMF", &[&place[..], frame].concat());
-        // Without its marker, and what is behind the TIFF.
+        let frame = webp_frame([20, 30, 40, 20], frame);
+        // Without its marker, and what is before the TIFF.
         let exif = riff_chunk(b"EXIF", &exif(orientation)[10..]);
-        let chunks = [canvas, riff_chunk(b"ANIM", &[0xff; 6]), frame.repeat(3), exif].concat();
-        riff_chunk(b"RIFF", &[b"WEBP", chunks.as_slice()].concat())
+        webp_of(&[webp_canvas(0x0a, 80, 60), riff_chunk(b"ANIM", &[0xff; 6]), frame.repeat(3), exif])
     }
 
     #[tokio::test]
@@ -431,6 +335,32 @@ mod tests {
         assert!(matches!(error, FrameError::NotAnImage(_)), "{error}");
     }
 
+    #[tokio::test]
+    async fn no_more_first_frames_are_on_the_disk_than_tools_may_run_and_none_stays() {
+        let (mut settings, _) = tools();
+        settings.tool_parallel = 1;
+        let framer = Framer::new(&settings, Tools::new(&settings), 50_000_000);
+        let (folder, still) = (Folder::new(), Folder::new());
+        let (image, frame) = (folder.join("image.webp"), still.join("frame.webp"));
+        make(&Tools::new(&settings), "-f lavfi -i testsrc2=s=40x20 -frames:v 1", &frame).await;
+        std::fs::write(&image, moving(&std::fs::read(&frame).unwrap()[12..], 1)).unwrap();
+        let all = (0..8).map(|number| {
+            let (framer, image) = (framer.clone(), image.clone());
+            async move {
+                // Some go away in between.
+                let wait = Duration::from_millis(if number % 2 == 0 { 60_000 } else { 40 * number });
+                tokio::time::timeout(wait, framer.examine(&image, MediaType::WebP)).await
+            }
+        });
+        for (number, done) in futures_util::future::join_all(all).await.into_iter().enumerate() {
+            assert!(number % 2 == 1 || done.unwrap().is_ok(), "{number}");
+        }
+        // Those that went away leave their places when their copying has ended.
+        let all = tokio::time::timeout(Duration::from_secs(10), framer.frames.acquire_many(1));
+        assert!(all.await.is_ok());
+        assert_eq!(std::fs::read_dir(image.parent().unwrap()).unwrap().count(), 1, "the image alone");
+    }
+
     /// A whole black PNG of one bit a pixel.
     fn black_png(file: &Path, width: u32, height: u32) {
         let file = std::io::BufWriter::new(std::fs::File::create(file).unwrap());
@@ -475,19 +405,5 @@ mod tests {
             let error = framer.picture(&video, kind, Fit::CHANNEL).await.unwrap_err();
             assert!(matches!(error, FrameError::NotAnImage(_)), "{kind:?}: {error}");
         }
-    }
-
-    #[tokio::test]
-    async fn a_generated_picture_is_the_names_own_and_symmetric() {
-        let (_, tools, folder) = framer();
-        assert_eq!(identicon("Ann"), identicon("ann"));
-        let names = (0..100).map(|number| identicon(&format!("viewer-{number}")));
-        assert_eq!(names.collect::<std::collections::HashSet<_>>().len(), 100);
-        let file = folder.join("ann");
-        std::fs::write(&file, identicon("ann")).unwrap();
-        assert_eq!(facts(&tools, &file).await, "png,256,256");
-        let (plain, mirrored) = (pixels(&tools, &file, "null").await, pixels(&tools, &file, "hflip").await);
-        assert_eq!(plain, mirrored);
-        assert_eq!(plain.chunks(4).collect::<std::collections::HashSet<_>>().len(), 2, "paper and ink");
     }
 }

@@ -123,16 +123,13 @@ impl Prober {
         Self { tools, program: settings.ffprobe.clone() }
     }
 
-    /// The facts of the file at `path`, which is absolute and made by us. Text has none, and those of images are in
-    /// their headers (`Framer::examine`).
+    /// The facts of the film or the sound at `path`, which is absolute and made by us.
     ///
     /// # Errors
     /// See [`ProbeError`]. With `NotMedia` and `Malformed` the file is not what it seemed.
     pub async fn probe(&self, path: &Path, kind: MediaType) -> Result<Probed, ProbeError> {
-        let demuxer = kind.demuxers().filter(|_| kind.kind() != FileKind::Image);
-        let Some(demuxer) = demuxer else {
-            return Ok(Probed { kind: kind.kind(), facts: MediaFacts::default() });
-        };
+        let is_played = matches!(kind.kind(), FileKind::Video | FileKind::Audio);
+        let demuxer = kind.demuxers().filter(|_| is_played).ok_or(ProbeError::NotMedia)?;
         let output = self.tools.run(self.command(path, demuxer)).await?;
         if !output.status.success() {
             let line = output.stderr.lines().last().unwrap_or_default().to_owned();

@@ -38,6 +38,29 @@ impl Drop for Folder {
     }
 }
 
+/// A chunk of a RIFF file.
+pub(super) fn riff_chunk(name: &[u8], body: &[u8]) -> Vec<u8> {
+    let padding: &[u8] = if body.len() % 2 == 1 { &[0] } else { &[] };
+    [name, &u32::try_from(body.len()).unwrap().to_le_bytes()[..], body, padding].concat()
+}
+
+/// A WebP of these chunks.
+pub(super) fn webp_of(chunks: &[Vec<u8>]) -> Vec<u8> {
+    riff_chunk(b"RIFF", &[b"WEBP", chunks.concat().as_slice()].concat())
+}
+
+/// The chunk that says how large a WebP is, each side below 257 pixels, and what it has.
+pub(super) fn webp_canvas(flags: u8, width: u16, height: u16) -> Vec<u8> {
+    let [width, height] = [width, height].map(|side| u8::try_from(side - 1).unwrap());
+    riff_chunk(b"VP8X", &[flags, 0, 0, 0, width, 0, 0, height, 0, 0])
+}
+
+/// The first or a later frame of a WebP that moves: left, top, width and height, and its chunks.
+pub(super) fn webp_frame([left, top, width, height]: [u8; 4], chunks: &[u8]) -> Vec<u8> {
+    let place = [left / 2, 0, 0, top / 2, 0, 0, width - 1, 0, 0, height - 1, 0, 0, 100, 0, 0, 0];
+    riff_chunk(b"ANMF", &[&place[..], chunks].concat())
+}
+
 /// Runs ffmpeg with these `words` and then `file`, which it makes.
 pub(super) async fn make(tools: &Tools, words: &str, file: &Path) {
     let arguments = "-v error -nostdin -y".split(' ').chain(words.split_whitespace()).map(OsString::from);

@@ -56,8 +56,10 @@ pub struct Framer {
     program: PathBuf,
     /// Larger images are refused by their headers, before they are decoded.
     pub(super) most_pixels: u32,
-    /// Who holds one reads a header, parts of which may be as large as the file, or keeps a frame of its file on the disk.
+    /// Who holds one reads a header, parts of which may be as large as the file.
     pub(super) headers: Arc<Semaphore>,
+    /// Who holds one has a frame of a file on the disk.
+    pub(super) frames: Arc<Semaphore>,
 }
 
 /// What a picture is made of.
@@ -88,7 +90,8 @@ impl Framer {
     #[must_use]
     pub fn new(settings: &MediaSettings, tools: Tools, most_pixels: u32) -> Self {
         let headers = Arc::new(Semaphore::new(settings.tool_parallel));
-        Self { tools, program: settings.ffmpeg.clone(), most_pixels, headers }
+        let frames = Arc::new(Semaphore::new(settings.tool_parallel));
+        Self { tools, program: settings.ffmpeg.clone(), most_pixels, headers, frames }
     }
 
     /// Runs ffmpeg; the picture is what it says.

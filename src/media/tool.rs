@@ -137,7 +137,8 @@ impl Tools {
         words.push("--".into());
         words.push(program.into());
         words.extend(run.arguments);
-        watch(run.name, &words, run.input, self.deadline, run.output_bytes).await
+        let watched = Watched { name: run.name, words: &words, input: run.input, most: run.output_bytes };
+        watch(watched, self.deadline).await
     }
 
     /// The words that put a tool into a network namespace without devices; none where that fails.
@@ -152,10 +153,8 @@ impl Tools {
             jail.push("--".into());
             let mut trial = jail.clone();
             trial.push(probe.clone().into());
-            if watch("unshare", &trial, None, self.deadline, LITTLE_OUTPUT)
-                .await
-                .is_ok_and(|output| output.status.success())
-            {
+            let watched = Watched { name: "unshare", words: &trial, input: None, most: LITTLE_OUTPUT };
+            if watch(watched, self.deadline).await.is_ok_and(|output| output.status.success()) {
                 return jail;
             }
         }
@@ -190,13 +189,17 @@ impl Drop for Group {
     }
 }
 
-async fn watch(
-    tool: &'static str,
-    words: &[OsString],
+/// A command to be watched.
+struct Watched<'a> {
+    name: &'static str,
+    words: &'a [OsString],
     input: Option<File>,
-    deadline: Duration,
+    /// Bytes of standard output that are taken.
     most: u64,
-) -> Result<ToolOutput, ToolError> {
+}
+
+async fn watch(watched: Watched<'_>, deadline: Duration) -> Result<ToolOutput, ToolError> {
+    let Watched { name: tool, words, input, most } = watched;
     let fault = |source: io::Error| ToolError::Fault { tool, source };
     let Some((program, arguments)) = words.split_first() else {
         return Err(fault(io::ErrorKind::InvalidInput.into()));
@@ -301,6 +304,16 @@ mod tests {
             let devices = String::from_utf8(output.stdout).unwrap().lines().filter(|line| line.contains(": ")).count();
             assert_eq!(devices, 1, "the loopback only");
         }
+    }
+
+    #[tokio::test]
+    async fn a_tool_opens_what_it_is_given_though_it_has_no_name() {
+        let mut file = tempfile::tempfile().unwrap();
+        io::Write::write_all(&mut file, b"given").unwrap();
+        io::Seek::rewind(&mut file).unwrap();
+        let run = ToolRun { input: Some(file), ..shell("cat /dev/stdin /dev/stdin") };
+        let output = tools(5000, PLENTY).run(run).await.unwrap();
+        assert_eq!((output.status.success(), output.stdout), (true, b"givengiven".to_vec()), "{}", output.stderr);
     }
 
     #[tokio::test]

@@ -50,7 +50,7 @@ pub use self::{
     bucket::{About, Bucket, BucketError, BucketSettingsError, Looking},
     incoming::{Incoming, Received},
     journaled::Journaled,
-    moving::{Alone, Brought, Care, Listed, Movable, passes},
+    moving::{Alone, Brought, Care, Listed, Movable, times_counted},
     object::{ObjectBytes, ObjectStream},
     patience::until_done,
     reader::{FileBytes, Read},

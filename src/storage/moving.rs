@@ -60,9 +60,9 @@ pub enum Care {
     Read,
 }
 
-/// How often a byte on its way to `to` is counted: when it has come, and from a bucket once more, when it was read again.
+/// How often [`Store::bring`] counts a byte: when it has come to `to`, and in a bucket once more, when it was read again.
 #[must_use]
-pub const fn passes(to: StorageKind) -> u64 {
+pub const fn times_counted(to: StorageKind) -> u64 {
     match to {
         StorageKind::S3 => 2,
         StorageKind::Local => 1,
@@ -99,7 +99,7 @@ impl Store {
         }
     }
 
-    /// Brings the bytes of `file` to `to`; `counted` is told of those that travel, as they do, each [`passes`] times.
+    /// Brings the bytes of `file` to `to`; `counted` is told of those that travel, as they do, each as often as [`times_counted`] says.
     /// Those in the other home stay. (Where there is no bucket, there is no other home.)
     ///
     /// # Errors
@@ -127,7 +127,8 @@ impl Store {
     ) -> Result<Brought, StoreError> {
         // An object is there when it is whole, and its bytes were signed on their way.
         let is_listed = file.listed == Some(file.size);
-        if is_listed && (care == Care::Glance || is_right(bucket, file, counted).await?) {
+        let whole = times_counted(StorageKind::S3);
+        if is_listed && (care == Care::Glance || is_right(bucket, file, whole, counted).await?) {
             return Ok(Brought::Present);
         }
         let home = self.place.home(file.id);
@@ -136,22 +137,24 @@ impl Store {
             // A server may have brought it since the list was made.
             return Ok(match bucket.size_of(file.id).await? {
                 None => Brought::Lost,
-                Some(size) if size == file.size && is_right(bucket, file, counted).await? => Brought::Present,
+                Some(size) if size == file.size && is_right(bucket, file, whole, counted).await? => Brought::Present,
                 Some(_) => Brought::Damaged,
             });
         }
         let (looked, sha256) = (home.clone(), file.about.sha256.clone());
         // What is wrong here does not travel. What is signed on its way comes right, or not at all.
-        if blocking(move || hash_of(&looked)).await? != sha256 {
+        if blocking(move || hash_of(&looked, &AtomicU64::default())).await? != sha256 {
             return Ok(Brought::Damaged);
         }
+        // What was read and is wrong is sent anew.
+        counted.store(0, Ordering::Relaxed);
         // The row may go meanwhile; then whoever settles this entry takes the copy away.
         let journaled = self.begin_removal(file.id).await?;
         let (under_way, _) = mpsc::channel(1);
         let sending =
             Sending { note: self.place.upload_note(file.id), _under_way: under_way, counted: Arc::clone(counted) };
         bucket.put(file.id, &home, &file.about, sending).await?;
-        if is_right(bucket, file, counted).await? {
+        if is_right(bucket, file, 1, counted).await? {
             return Ok(Brought::Copied(journaled));
         }
         bucket.delete(file.id).await?;
@@ -167,11 +170,11 @@ impl Store {
         counted: &Arc<AtomicU64>,
     ) -> Result<Brought, StoreError> {
         let (place, id) = (Arc::clone(&self.place), file.id);
-        let (size, sha256) = (file.size, file.about.sha256.clone());
+        let (size, sha256, told) = (file.size, file.about.sha256.clone(), Arc::clone(counted));
         let look = move || match fs::metadata(place.home(id)) {
             Ok(facts) if facts.len() == size => {
                 // Its hash was looked at before it came to its place.
-                Ok(care == Care::Glance || hash_of(&place.home(id))? == sha256)
+                Ok(care == Care::Glance || hash_of(&place.home(id), &told)? == sha256)
             }
             Ok(_) => Ok(false),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -183,6 +186,7 @@ impl Store {
         if bucket.size_of(id).await?.is_none() {
             return Ok(Brought::Lost);
         }
+        counted.store(0, Ordering::Relaxed);
         let incoming = Incoming::begin(Arc::clone(&self.place), id, size).await?;
         let stand_in = Arc::new(self.place.stand_in(size, SystemTime::UNIX_EPOCH)?);
         let bytes = ObjectBytes { bucket: bucket.clone(), id, length: size, stand_in, home: self.place.home(id) };
@@ -211,8 +215,8 @@ impl Store {
     }
 }
 
-/// Whether the object's bytes have the hash of the file; `counted` is told of them.
-async fn is_right(bucket: &Bucket, file: &Movable, counted: &AtomicU64) -> Result<bool, StoreError> {
+/// Whether the object's bytes have the hash of the file; `counted` is told of each, so many `times`.
+async fn is_right(bucket: &Bucket, file: &Movable, times: u64, counted: &AtomicU64) -> Result<bool, StoreError> {
     let mut hash = Sha256::new();
     if file.size > 0 {
         let mut bytes = bucket.get(file.id, 0..file.size).await?;
@@ -220,7 +224,7 @@ async fn is_right(bucket: &Bucket, file: &Movable, counted: &AtomicU64) -> Resul
             match bytes.try_next().await {
                 Ok(Some(piece)) => {
                     hash.update(&piece);
-                    counted.fetch_add(u64::try_from(piece.len()).unwrap_or_default(), Ordering::Relaxed);
+                    counted.fetch_add(u64::try_from(piece.len()).unwrap_or_default() * times, Ordering::Relaxed);
                 }
                 Ok(None) => break,
                 Err(BucketError::Short { .. }) => return Ok(false),
@@ -231,14 +235,17 @@ async fn is_right(bucket: &Bucket, file: &Movable, counted: &AtomicU64) -> Resul
     Ok(hexadecimal(&hash.finalize()) == file.about.sha256)
 }
 
-/// Blocks.
-fn hash_of(path: &Path) -> io::Result<String> {
+/// `counted` is told of what was read. Blocks.
+fn hash_of(path: &Path, counted: &AtomicU64) -> io::Result<String> {
     let (mut hash, mut file) = (Sha256::new(), File::open(path)?);
     let mut piece = vec![0; 256 * 1024];
     loop {
         match file.read(&mut piece)? {
             0 => break,
-            count => hash.update(piece.get(..count).unwrap_or_default()),
+            count => {
+                hash.update(piece.get(..count).unwrap_or_default());
+                counted.fetch_add(u64::try_from(count).unwrap_or_default(), Ordering::Relaxed);
+            }
         }
     }
     Ok(hexadecimal(&hash.finalize()))

@@ -11,10 +11,7 @@ use crate::{
         ids::UserId,
         media::{FileKind, MediaFacts, MediaType},
     },
-    media::{
-        frame::FrameError,
-        picture::{Fit, identicon},
-    },
+    media::{frame::FrameError, identicon::identicon, picture::Fit},
     storage::Incoming,
 };
 

@@ -179,30 +179,36 @@ impl Files {
         kept.unwrap_or(Err(NotKept::Files(FilesError::Died)))
     }
 
-    async fn probe(&self, received: &Received, kind: MediaType) -> Result<Probed, FilesError> {
-        if kind.kind() == FileKind::Image {
-            let examined = self.framer.examine(&received.path(), kind).await;
-            let facts = examined.map_err(|error| match error {
-                FrameError::NoFrame | FrameError::NotAnImage(_) | FrameError::Timeout => {
-                    unsupported(&error.to_string())
+    async fn probe(&self, received: &Received, media: MediaType) -> Result<Probed, FilesError> {
+        let path = received.path();
+        match media.kind() {
+            FileKind::Image => {
+                let facts = self.framer.examine(&path, media).await.map_err(|error| match error {
+                    FrameError::NoFrame | FrameError::NotAnImage(_) | FrameError::Timeout => {
+                        unsupported(&error.to_string())
+                    }
+                    FrameError::Unavailable(program) => FilesError::Probe(ProbeError::Unavailable(program)),
+                    FrameError::Fault(cause) => FilesError::Probe(ProbeError::Fault(cause)),
+                })?;
+                Ok(Probed { kind: FileKind::Image, facts })
+            }
+            FileKind::Subtitle => {
+                let check = move || std::fs::File::open(path).and_then(|mut file| is_text_throughout(&mut file));
+                let text = tokio::task::spawn_blocking(check).await.map_err(|_| FilesError::Died)?;
+                if !text.map_err(|error| FilesError::Store(StoreError::Disk(error)))? {
+                    return Err(unsupported("not text throughout, or too long for subtitles"));
                 }
-                FrameError::Unavailable(program) => FilesError::Probe(ProbeError::Unavailable(program)),
-                FrameError::Fault(cause) => FilesError::Probe(ProbeError::Fault(cause)),
-            })?;
-            return Ok(Probed { kind: FileKind::Image, facts });
-        }
-        if kind.demuxers().is_none() {
-            let path = received.path();
-            let check = move || std::fs::File::open(path).and_then(|mut file| is_text_throughout(&mut file));
-            let text = tokio::task::spawn_blocking(check).await.map_err(|_| FilesError::Died)?;
-            if !text.map_err(|error| FilesError::Store(StoreError::Disk(error)))? {
-                return Err(unsupported("not text throughout, or too long for subtitles"));
+                Ok(Probed { kind: FileKind::Subtitle, facts: MediaFacts::default() })
+            }
+            FileKind::Video | FileKind::Audio | FileKind::Other => {
+                self.prober.probe(&path, media).await.map_err(|error| match error {
+                    ProbeError::NotMedia | ProbeError::Malformed(_) | ProbeError::Timeout => {
+                        unsupported(&error.to_string())
+                    }
+                    ProbeError::Unavailable(_) | ProbeError::Fault(_) => FilesError::Probe(error),
+                })
             }
         }
-        self.prober.probe(&received.path(), kind).await.map_err(|error| match error {
-            ProbeError::NotMedia | ProbeError::Malformed(_) | ProbeError::Timeout => unsupported(&error.to_string()),
-            ProbeError::Unavailable(_) | ProbeError::Fault(_) => FilesError::Probe(error),
-        })
     }
 }
 

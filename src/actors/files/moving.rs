@@ -16,7 +16,7 @@ pub use crate::settings::StorageKind;
 use crate::{
     db::{Db, DbError, queries::files},
     domain::{ids::FileId, media::StoredFile},
-    storage::{Alone, Brought, Care, Listed, Movable, Store, passes},
+    storage::{Alone, Brought, Care, Listed, Movable, Store, times_counted},
 };
 
 /// Files whose rows are read at once.
@@ -39,7 +39,7 @@ pub struct Progress {
     files: AtomicU64,
     bytes: AtomicU64,
     seen: AtomicU64,
-    there: AtomicU64,
+    passed: AtomicU64,
     travelling: Mutex<HashMap<FileId, Travelling>>,
 }
 
@@ -56,8 +56,8 @@ pub struct Extent {
     pub seen: u64,
     /// Files there are.
     pub files: u64,
-    /// Bytes that are there, and those of files on their way as far as they have come.
-    pub there: u64,
+    /// Bytes of files that were seen to, whatever came of it, and of those on their way as far as they have come.
+    pub passed: u64,
     /// Bytes there are.
     pub bytes: u64,
 }
@@ -68,8 +68,8 @@ impl Progress {
     pub fn extent(&self, to: StorageKind) -> Extent {
         let of = |number: &AtomicU64| number.load(Ordering::Relaxed);
         let travelling = self.travelling();
-        let come = travelling.values().map(|file| (of(&file.passed) / passes(to)).min(file.size)).sum::<u64>();
-        Extent { seen: of(&self.seen), files: of(&self.files), there: of(&self.there) + come, bytes: of(&self.bytes) }
+        let come = travelling.values().map(|file| (of(&file.passed) / times_counted(to)).min(file.size)).sum::<u64>();
+        Extent { seen: of(&self.seen), files: of(&self.files), passed: of(&self.passed) + come, bytes: of(&self.bytes) }
     }
 
     fn travelling(&self) -> MutexGuard<'_, HashMap<FileId, Travelling>> {
@@ -85,7 +85,7 @@ impl Progress {
     fn end(&self, id: FileId) {
         let mut travelling = self.travelling();
         let size = travelling.remove(&id).map_or(0, |file| file.size);
-        self.there.fetch_add(size, Ordering::Relaxed);
+        self.passed.fetch_add(size, Ordering::Relaxed);
         self.seen.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -130,7 +130,7 @@ impl Mover {
     ///
     /// # Errors
     /// The database's, the store's; what was brought is there, so it is worth running again.
-    pub async fn run(&self, to: StorageKind, source: Source, progress: &Arc<Progress>) -> Result<Moved, FilesError> {
+    pub async fn run(&self, to: StorageKind, source: Source, progress: &Progress) -> Result<Moved, FilesError> {
         // Runs that died have left what they were about.
         self.store.sweep(|ids| self.with_rows(ids)).await.map_err(FilesError::from)?;
         let extent = self.db.run(|conn| files::extent(conn).map_err(DbError::from)).await?;
@@ -157,7 +157,7 @@ impl Mover {
         &self,
         page: Vec<StoredFile>,
         destination: &Destination,
-        progress: &Arc<Progress>,
+        progress: &Progress,
         moved: &mut Moved,
     ) -> Result<(), FilesError> {
         let Destination { to, source, ref listed } = *destination;

@@ -5,6 +5,8 @@ use std::io::{self, BufRead, ErrorKind, Read, Seek, SeekFrom, Write};
 
 /// Bytes of a frame that come before its picture: where it is on the canvas, its size, how long it is shown.
 const FRAME_HEADER: u32 = 16;
+/// Bytes of a name and a length.
+const CHUNK_HEADER: u32 = 8;
 const ANIMATION: u8 = 0x02;
 const ALPHA: u8 = 0x10;
 
@@ -27,31 +29,41 @@ pub(in crate::media) struct FirstFrame {
 }
 
 impl FirstFrame {
+    #[cfg(test)]
+    pub(in crate::media) const fn of_place(left: u32, top: u32, width: u32, height: u32) -> Self {
+        Self { left, top, width, height, start: 0, length: 0 }
+    }
+
     /// Looks for it; `None`: this WebP does not move.
     ///
     /// # Errors
-    /// The file's; `UnexpectedEof` where it ends before the frame does, `InvalidData` where the frame is too short to
-    /// be one.
+    /// The file's; `UnexpectedEof` where it ends before the frame does, `InvalidData` where a chunk is too short for what
+    /// it is.
     pub(super) fn find(webp: &mut (impl BufRead + Seek)) -> io::Result<Option<Self>> {
         let mut start = [0; 12];
         webp.read_exact(&mut start)?;
-        let Some((name, _)) = chunk(webp)? else { return Ok(None) };
-        let [flags, ..] = array::<10>(webp)?;
-        if &name != b"VP8X" || flags & ANIMATION == 0 {
+        let Some((name, length)) = chunk(webp)? else { return Ok(None) };
+        if &name != b"VP8X" {
             return Ok(None);
         }
+        let rest = length.checked_sub(1).ok_or(ErrorKind::InvalidData)?;
+        let [flags] = array(webp)?;
+        if flags & ANIMATION == 0 {
+            return Ok(None);
+        }
+        skip(webp, rest, length)?;
         loop {
             let (name, length) = chunk(webp)?.ok_or(ErrorKind::UnexpectedEof)?;
             if &name == b"ANMF" {
                 return Self::read(webp, length).map(Some);
             }
-            // Behind an odd one is a byte of padding.
-            webp.seek_relative(i64::from(length) + i64::from(length % 2))?;
+            skip(webp, length, length)?;
         }
     }
 
     fn read(webp: &mut (impl Read + Seek), length: u32) -> io::Result<Self> {
-        let length = length.checked_sub(FRAME_HEADER).ok_or(ErrorKind::InvalidData)?;
+        let length = length.checked_sub(FRAME_HEADER).filter(|length| *length >= CHUNK_HEADER);
+        let length = length.ok_or(ErrorKind::InvalidData)?;
         let mut number = || array::<3>(webp).map(|[low, mid, high]| u32::from_le_bytes([low, mid, high, 0]));
         let (left, top, width, height) = (number()? * 2, number()? * 2, number()? + 1, number()? + 1);
         // How long it is shown, and how it goes.
@@ -94,6 +106,11 @@ fn chunk(webp: &mut impl Read) -> io::Result<Option<([u8; 4], u32)>> {
     }
 }
 
+/// Passes over the `rest` of a chunk of this length; behind an odd one is a byte of padding.
+fn skip(webp: &mut (impl BufRead + Seek), rest: u32, length: u32) -> io::Result<()> {
+    webp.seek_relative(i64::from(rest) + i64::from(length % 2))
+}
+
 fn array<const N: usize>(bytes: &mut impl Read) -> io::Result<[u8; N]> {
     let mut array = [0; N];
     bytes.read_exact(&mut array)?;
@@ -105,24 +122,14 @@ mod tests {
     use std::io::Cursor;
 
     use super::*;
-
-    fn chunk_of(name: &[u8], body: &[u8]) -> Vec<u8> {
-        let padding: &[u8] = if body.len() % 2 == 1 { &[0] } else { &[] };
-        [name, &u32::try_from(body.len()).unwrap().to_le_bytes()[..], body, padding].concat()
-    }
+    use crate::media::samples::{riff_chunk, webp_canvas, webp_frame, webp_of};
 
     fn canvas(flags: u8) -> Vec<u8> {
-        chunk_of(b"VP8X", &[flags, 0, 0, 0, 99, 0, 0, 49, 0, 0])
+        webp_canvas(flags, 100, 50)
     }
 
-    /// A frame of 20 by 10 at (6, 4).
     fn frame(picture: &[u8]) -> Vec<u8> {
-        let header = [3, 0, 0, 2, 0, 0, 19, 0, 0, 9, 0, 0, 100, 0, 0, 0];
-        chunk_of(b"ANMF", &[&header[..], picture].concat())
-    }
-
-    fn file(chunks: &[Vec<u8>]) -> Vec<u8> {
-        chunk_of(b"RIFF", &[b"WEBP", chunks.concat().as_slice()].concat())
+        webp_frame([6, 4, 20, 10], picture)
     }
 
     fn found(bytes: &[u8]) -> Result<Option<FirstFrame>, ErrorKind> {
@@ -132,35 +139,42 @@ mod tests {
     #[test]
     fn the_first_frame_comes_out_as_a_still_of_its_own_size() {
         for (picture, flags) in [
-            (chunk_of(b"VP8 ", b"lossy"), 0),
-            (chunk_of(b"VP8L", b"lossless"), 0),
-            ([chunk_of(b"ALPH", b"see"), chunk_of(b"VP8 ", b"lossy")].concat(), ALPHA),
+            (riff_chunk(b"VP8 ", b"lossy"), 0),
+            (riff_chunk(b"VP8L", b"lossless"), 0),
+            ([riff_chunk(b"ALPH", b"see"), riff_chunk(b"VP8 ", b"lossy")].concat(), ALPHA),
         ] {
-            let others = [chunk_of(b"ICCP", b"odd"), chunk_of(b"ANIM", &[0; 6])].concat();
-            let bytes = file(&[canvas(ANIMATION), others, frame(&picture), frame(&chunk_of(b"VP8 ", b"second"))]);
+            let others = [riff_chunk(b"ICCP", b"odd"), riff_chunk(b"ANIM", &[0; 6])].concat();
+            let bytes = webp_of(&[canvas(ANIMATION), others, frame(&picture), frame(&riff_chunk(b"VP8 ", b"second"))]);
             let first = found(&bytes).unwrap().unwrap();
             assert_eq!((first.left, first.top, first.width, first.height), (6, 4, 20, 10));
             let mut still = Vec::new();
             first.take_out(&mut Cursor::new(bytes), &mut still).unwrap();
-            let sides = chunk_of(b"VP8X", &[flags, 0, 0, 0, 19, 0, 0, 9, 0, 0]);
-            assert_eq!(still, file(&[sides, picture]));
+            let sides = webp_canvas(flags, 20, 10);
+            assert_eq!(still, webp_of(&[sides, picture]));
         }
     }
 
     #[test]
     fn what_does_not_move_has_none_and_what_is_cut_off_is_told() {
-        let picture = chunk_of(b"VP8 ", b"lossy");
-        assert_eq!(found(&file(&[canvas(ALPHA), picture.clone()])), Ok(None));
-        assert_eq!(found(&file(&[chunk_of(b"VP8 ", b"a lossy one")])), Ok(None));
-        assert_eq!(found(&file(&[canvas(ANIMATION), picture.clone()])), Err(ErrorKind::UnexpectedEof));
-        assert_eq!(found(&file(&[canvas(ANIMATION), chunk_of(b"ANMF", &[0; 15])])), Err(ErrorKind::InvalidData));
-        let whole = file(&[canvas(ANIMATION), frame(&picture)]);
+        let picture = riff_chunk(b"VP8 ", b"lossy");
+        assert_eq!(found(&webp_of(&[canvas(ALPHA), picture.clone()])), Ok(None));
+        assert_eq!(found(&webp_of(&[riff_chunk(b"VP8 ", b"a lossy one")])), Ok(None));
+        assert_eq!(found(&webp_of(&[canvas(ANIMATION), picture.clone()])), Err(ErrorKind::UnexpectedEof));
+        for short in [0, 15, 16, 23] {
+            let frame = riff_chunk(b"ANMF", &vec![0; short]);
+            assert_eq!(found(&webp_of(&[canvas(ANIMATION), frame])), Err(ErrorKind::InvalidData), "{short}");
+        }
+        assert_eq!(found(&webp_of(&[riff_chunk(b"VP8X", b""), frame(&picture)])), Err(ErrorKind::InvalidData));
+        // What a later edition may put behind the canvas is passed over.
+        let longer = riff_chunk(b"VP8X", &[&[ANIMATION, 0, 0, 0, 99, 0, 0, 49, 0, 0][..], b"odd"].concat());
+        assert_eq!(found(&webp_of(&[longer, frame(&picture)])).map(|first| first.unwrap().left), Ok(6));
+        let whole = webp_of(&[canvas(ANIMATION), frame(&picture)]);
         for length in 0..whole.len() {
             assert_ne!(found(&whole[..length]).map(|first| first.is_some()), Ok(true), "{length}");
         }
         // A chunk that says it is longer than any file.
         let lying = [canvas(ANIMATION), b"ICCP\xff\xff\xff\xff".to_vec(), frame(&picture)];
-        assert_eq!(found(&file(&lying)), Err(ErrorKind::UnexpectedEof));
+        assert_eq!(found(&webp_of(&lying)), Err(ErrorKind::UnexpectedEof));
         // One that becomes shorter before it is taken out.
         let first = found(&whole).unwrap().unwrap();
         let short = first.take_out(&mut Cursor::new(&whole[..whole.len() - 4]), &mut Vec::new());

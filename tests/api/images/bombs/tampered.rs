@@ -140,6 +140,7 @@ fn lying() -> Vec<Bomb> {
             "a WebP that moves whose frame is larger than it says",
             moving_webp((64, 48), (64, 48), &lossy_webp(16_383, 16_383)[12..]),
         ),
+        undecoded("a WebP that moves whose frame is empty", moving_webp((64, 48), (64, 48), b"")),
         undecoded(
             "a WebP that moves whose frame is larger than its canvas",
             moving_webp((64, 48), (640, 480), &picture("640x480", "webp")[12..]),
