@@ -135,6 +135,10 @@ size within a run, summed over a server's processes, so pages that processes sha
 - *During 64 logins at once*: 64 connections sign in to 64 accounts with the right password, one after
   another without a pause, while 8 further connections read. A login costs a password hash (Argon2id,
   19 MiB), which is slow on purpose.
+- *Live sessions*: a Python client opens them over 32 connections, then sends the heartbeat of each every five
+  seconds, evenly over time.
+- *Clients that stop*: 500 connections with small buffers ask for a video and read none of it, or begin an upload
+  and send no more. `/healthz` is asked for every 20 ms from processes of their own, on new and on kept connections.
 - A single failed request, or an answer of the wrong length, ends the run without a report.
 
 ## The machine
@@ -163,8 +167,10 @@ def write_report(path, figures, blocks, args):
         goals.append("| Clone to serving with `make run`, empty target folder | – | ≤ 480 s | not in this run (`--clone`) | – |")
     flags = (f" --seconds {args.seconds}" if args.seconds != 5 else "") + (" --clone" if args.clone else "")
     repeats = len(blocks[0].sides[0].runs) if blocks else 0
+    # Before the file is opened: an empty one is a change of the source that is told of.
+    text = TEXT.format(command=f"benches/load/run.sh{flags}" if flags else "make bench",
+                       goals="\n".join(goals), sides="\n".join(sides), repeats=repeats,
+                       seconds=args.seconds, machine="\n".join(_machine()))
     with open(path, "w") as file:
-        file.write(TEXT.format(command=f"benches/load/run.sh{flags}" if flags else "make bench",
-                               goals="\n".join(goals), sides="\n".join(sides), repeats=repeats,
-                               seconds=args.seconds, machine="\n".join(_machine())) + kept)
+        file.write(text + kept)
     print(f"written: {path}")
