@@ -1,6 +1,8 @@
 //! What the header of an image says, read before anything of the image is decoded; and whether the file can hold that
 //! much at all. Reads files: call it where blocking is allowed.
 
+mod avif;
+mod hopping;
 mod jpeg;
 mod png;
 mod webp;
@@ -12,6 +14,7 @@ use std::{
 };
 
 pub(super) use self::webp::FirstFrame;
+use self::{hopping::Hopping, jpeg::Coded};
 use crate::domain::media::MediaType;
 
 /// Bytes of a PNG up to the colour type in its header.
@@ -35,6 +38,12 @@ pub enum NotAnImage {
     /// A JPEG that is decoded over and over.
     #[error("it has more than {0} scans")]
     TooManyScans(u32),
+    /// A JPEG of more pieces than any has.
+    #[error("it has more than {0} segments")]
+    TooManySegments(u32),
+    /// An AVIF of more pieces than any has.
+    #[error("it has more than {0} boxes")]
+    TooManyBoxes(u32),
     /// A PNG whose texts or profile become more than is taken.
     #[error("it has more than {0} bytes besides its picture")]
     TooMuchBesides(u64),
@@ -102,14 +111,13 @@ pub(super) struct Header {
 
 impl Header {
     /// Pixels in all.
-    const fn pixels(&self) -> u64 {
-        // Two numbers of 32 bits.
-        self.widened().0 * self.widened().1
+    fn pixels(&self) -> u64 {
+        u64::from(self.width) * u64::from(self.height)
     }
 
-    #[expect(clippy::as_conversions, reason = "widening, in a constant function")]
-    const fn widened(&self) -> (u64, u64) {
-        (self.width as u64, self.height as u64)
+    /// Width and height of what the decoder is given.
+    pub(super) fn decoded(&self) -> (u32, u32) {
+        self.first_frame.map_or((self.width, self.height), |first| (first.width, first.height))
     }
 }
 
@@ -118,20 +126,54 @@ impl Header {
 /// # Errors
 /// See [`NotAnImage`].
 pub(super) fn read(path: &Path, kind: MediaType, most_pixels: u32) -> Result<Header, NotAnImage> {
-    let said = imagesize::size(path).map_err(|_| NotAnImage::Unreadable)?;
-    let side = |pixels: usize| u32::try_from(pixels).ok().filter(|pixels| *pixels > 0).ok_or(NotAnImage::Unreadable);
-    let (width, height) = (side(said.width)?, side(said.height)?);
+    let open = || File::open(path).map_err(|_| NotAnImage::Unreadable);
+    let jpeg = match kind {
+        MediaType::Jpeg => Some(jpeg::coded(BufReader::new(open()?)).map_err(|_| NotAnImage::CutOff)?),
+        _ => None,
+    };
+    if kind == MediaType::Avif {
+        let boxes = avif::boxes(&mut BufReader::new(open()?)).map_err(|_| NotAnImage::Unreadable)?;
+        if boxes > avif::MOST_BOXES {
+            return Err(NotAnImage::TooManyBoxes(avif::MOST_BOXES));
+        }
+    }
+    let (width, height) = if let Some(coded) = &jpeg {
+        (coded.sides.0.into(), coded.sides.1.into())
+    } else {
+        let said = imagesize::reader_size(Hopping::new(open()?)).map_err(|_| NotAnImage::Unreadable)?;
+        let side = |pixels: usize| u32::try_from(pixels).map_err(|_| NotAnImage::Unreadable);
+        (side(said.width)?, side(said.height)?)
+    };
+    if jpeg.as_ref().is_some_and(|coded| coded.segments > jpeg::MOST_SEGMENTS) {
+        return Err(NotAnImage::TooManySegments(jpeg::MOST_SEGMENTS));
+    }
+    if width == 0 || height == 0 {
+        return Err(NotAnImage::Unreadable);
+    }
     let mut header = Header { width, height, orientation: Orientation::Upright, first_frame: None };
     if header.pixels() > u64::from(most_pixels) {
         return Err(NotAnImage::TooManyPixels(most_pixels));
     }
-    let open = || File::open(path).map(BufReader::new).map_err(|_| NotAnImage::Unreadable);
-    holds(open()?, kind, &header)?;
-    if kind == MediaType::WebP {
-        header.first_frame = first_frame(&mut open()?, &header)?;
+    match &jpeg {
+        Some(coded) => jpeg_holds(coded, &header)?,
+        None => holds(BufReader::new(open()?), kind, &header)?,
     }
-    header.orientation = orientation(open()?);
+    if kind == MediaType::WebP {
+        header.first_frame = first_frame(&mut BufReader::new(open()?), &header)?;
+    }
+    header.orientation = orientation(Hopping::new(open()?));
     Ok(header)
+}
+
+/// Refuses a JPEG that cannot hold so many pixels, or costs more than they do.
+fn jpeg_holds(coded: &Coded, header: &Header) -> Result<(), NotAnImage> {
+    let pixels = header.pixels();
+    let most = jpeg::most_scans(pixels);
+    if coded.scans > most {
+        return Err(NotAnImage::TooManyScans(most));
+    }
+    // A block of 8 by 8 takes a bit at least.
+    if coded.bytes >= pixels / 64 / 8 { Ok(()) } else { Err(NotAnImage::Lies) }
 }
 
 /// Refuses a file that cannot hold so many pixels, or costs more than they do. (WebP and AVIF say a surface of one
@@ -149,15 +191,6 @@ fn holds(mut file: BufReader<File>, kind: MediaType, header: &Header) -> Result<
             }
             // Deflate makes of a byte 1032 at most.
             held.picture >= pixels.saturating_mul(bits) / 8 / 1032
-        }
-        MediaType::Jpeg => {
-            let coded = jpeg::coded(file).map_err(|_| NotAnImage::CutOff)?;
-            let most = jpeg::most_scans(pixels);
-            if coded.scans > most {
-                return Err(NotAnImage::TooManyScans(most));
-            }
-            // A block of 8 by 8 takes a bit at least.
-            coded.bytes >= pixels / 64 / 8
         }
         // A code of 12 bits stands for 4096 pixels at most.
         MediaType::Gif => file.get_ref().metadata().map_err(unreadable)?.len() >= pixels / 2731,

@@ -22,6 +22,8 @@ use crate::domain::media::{FileKind, MediaFacts, MediaType};
 const MOST_BYTES: u64 = 16 * 1024 * 1024;
 /// What a picture is made to, that is decoded only to see whether it can be: pixels a side.
 const TRIAL_SIDE: usize = 16;
+const WHOLE_TRIAL: usize = TRIAL_SIDE * TRIAL_SIDE;
+const HALF_TRIAL: usize = WHOLE_TRIAL / 2;
 
 /// A copy of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,10 +63,15 @@ impl Framer {
     /// As [`Framer::picture`].
     pub async fn examine(&self, path: &Path, kind: MediaType) -> Result<MediaFacts, FrameError> {
         let header = self.header(path, kind).await?;
-        let graph = format!("scale={TRIAL_SIDE}:{TRIAL_SIDE},format=gray");
+        let (width, height) = header.decoded();
+        // Half as wide where it has not the size that its header says.
+        let graph = format!("scale=w='{TRIAL_SIDE}/if(eq(iw,{width})*eq(ih,{height}),1,2)':h={TRIAL_SIDE},format=gray");
         let pixels = self.decoded(path, kind, &header, Made { graph: &graph, encoder: &["rawvideo"] }).await?;
-        if pixels.len() != TRIAL_SIDE * TRIAL_SIDE {
-            return Err(NotAnImage::Unreadable.into());
+        match (pixels.len(), kind) {
+            // An AVIF may say that it is to be turned, or cut.
+            (WHOLE_TRIAL, _) | (HALF_TRIAL, MediaType::Avif) => {}
+            (HALF_TRIAL, _) => return Err(NotAnImage::Lies.into()),
+            _ => return Err(NotAnImage::Unreadable.into()),
         }
         Ok(MediaFacts {
             width: i32::try_from(header.width).ok(),
@@ -118,8 +125,7 @@ impl Framer {
         let demuxer = kind.demuxers().ok_or(NotAnImage::Unreadable)?;
         // Decoders count whole blocks.
         let padded = |side: u32| u64::from(side).next_multiple_of(64);
-        let (width, height) =
-            header.first_frame.map_or((header.width, header.height), |first| (first.width, first.height));
+        let (width, height) = header.decoded();
         let most_pixels = (padded(width) * padded(height)).to_string();
         let taken_out = match header.first_frame {
             None => None,
@@ -325,14 +331,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_frame_that_is_larger_than_it_says_is_refused() {
+    async fn a_webp_of_another_size_than_it_says_is_refused() {
         let (framer, tools, folder) = framer();
         let image = folder.join("image.webp");
-        make(&tools, "-f lavfi -i testsrc2=s=640x480 -frames:v 1", &image).await;
-        let frame = std::fs::read(&image).unwrap();
-        std::fs::write(&image, moving(&frame[12..], 1)).unwrap();
-        let error = framer.examine(&image, MediaType::WebP).await.unwrap_err();
-        assert!(matches!(error, FrameError::NotAnImage(_)), "{error}");
+        for (size, is_taken) in [("40x20", true), ("640x480", false), ("40x22", false), ("20x10", false)] {
+            make(&tools, &format!("-f lavfi -i testsrc2=s={size} -frames:v 1"), &image).await;
+            let chunks = std::fs::read(&image).unwrap()[12..].to_vec();
+            for bytes in [moving(&chunks, 1), webp_of(&[webp_canvas(0, 40, 20), chunks])] {
+                std::fs::write(&image, bytes).unwrap();
+                match framer.examine(&image, MediaType::WebP).await {
+                    Ok(_) => assert!(is_taken, "{size}"),
+                    Err(error) => assert!(!is_taken && matches!(error, FrameError::NotAnImage(_)), "{size}: {error}"),
+                }
+            }
+        }
     }
 
     #[tokio::test]

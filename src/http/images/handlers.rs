@@ -161,7 +161,8 @@ async fn remove(allowed: Keeping, state: State, Id(id): Id<FileId>) -> Answer {
 
 /// `walk.png` → `walk-256.webp`
 fn smaller_name(name: &str, width: Width) -> String {
-    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    let is_ending = |ending: &str| !ending.is_empty() && ending.chars().all(char::is_alphanumeric);
+    let stem = name.rsplit_once('.').filter(|(_, ending)| is_ending(ending)).map_or(name, |(stem, _)| stem);
     format!("{stem}-{}.{}", width.pixels(), MediaType::WebP.extension())
 }
 
@@ -210,9 +211,14 @@ mod tests {
     #[test]
     fn a_smaller_copy_is_called_after_its_image() {
         let width = Width::parse("256").unwrap();
-        for (name, smaller) in
-            [("walk.png", "walk-256.webp"), ("walk", "walk-256.webp"), (".png", "-256.webp"), ("a.b.c", "a.b-256.webp")]
-        {
+        for (name, smaller) in [
+            ("walk.png", "walk-256.webp"),
+            ("walk", "walk-256.webp"),
+            ("..", "..-256.webp"),
+            ("../etc/passwd", "../etc/passwd-256.webp"),
+            (".png", "-256.webp"),
+            ("a.b.c", "a.b-256.webp"),
+        ] {
             assert_eq!(smaller_name(name, width), smaller);
         }
     }

@@ -4,6 +4,8 @@ use std::io::{self, BufRead, Read as _};
 
 /// Scans that a JPEG may have. Progressive ones have a dozen, those of the most eager encoders some fifty.
 const MOST_SCANS: u32 = 100;
+/// Segments that a JPEG may have: of profiles and the like, which come in pieces of 64 kB, some hundreds are known.
+pub(super) const MOST_SEGMENTS: u32 = 10_000;
 /// Pixels that may be gone over in all scans: each costs a pass over the whole picture, and may be a few bytes long.
 const MOST_PASSED: u64 = 1_000_000_000;
 
@@ -15,12 +17,15 @@ pub(super) fn most_scans(pixels: u64) -> u32 {
 /// What is coded in a JPEG.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Coded {
+    /// Width and height, as the first frame's header says them (B.2.2); a height of 0 comes behind the first scan.
+    pub(super) sides: (u16, u16),
+    pub(super) segments: u32,
     pub(super) scans: u32,
     /// Bytes in all of them.
     pub(super) bytes: u64,
 }
 
-/// Goes through a JPEG to its end: segments are passed over by their lengths, what is coded between them up to the
+/// Goes through a JPEG to its end, or to one segment more than it may have: segments are passed over by their lengths, what is coded between them up to the
 /// next marker.
 ///
 /// # Errors
@@ -41,18 +46,36 @@ pub(super) fn coded(mut bytes: impl BufRead) -> io::Result<Coded> {
             [0xd9] => return Ok(found),
             // A stuffed byte, and markers that stand alone.
             [0x00 | 0x01 | 0xd0..=0xd8] => {}
+            [_] if found.segments == MOST_SEGMENTS => {
+                found.segments += 1;
+                return Ok(found);
+            }
             [marker] => {
+                found.segments += 1;
                 in_scan = marker == 0xda;
                 found.scans = found.scans.saturating_add(u32::from(in_scan));
                 let mut length = [0; 2];
                 bytes.read_exact(&mut length)?;
                 let length = u64::from(u16::from_be_bytes(length).saturating_sub(2));
-                if io::copy(&mut bytes.by_ref().take(length), &mut io::sink())? < length {
+                let mut segment = bytes.by_ref().take(length);
+                if is_frame(marker) && found.sides == (0, 0) {
+                    let mut header = [0; 5];
+                    segment.read_exact(&mut header)?;
+                    let [_, high, igh, wide, ide] = header;
+                    found.sides = (u16::from_be_bytes([wide, ide]), u16::from_be_bytes([high, igh]));
+                }
+                let rest = segment.limit();
+                if io::copy(&mut segment, &mut io::sink())? < rest {
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 }
             }
         }
     }
+}
+
+/// Whether a segment is a frame's header: not a table of codes, nor reserved.
+const fn is_frame(marker: u8) -> bool {
+    matches!(marker, 0xc0..=0xcf) && !matches!(marker, 0xc4 | 0xc8 | 0xcc)
 }
 
 #[cfg(test)]
@@ -66,14 +89,19 @@ mod tests {
             [&[0xff, code], &length[..], body].concat()
         };
         // A small picture within the first segment has an end and a scan of its own.
-        let thumbnail = segment(0xe1, b"Exif\0\0\xff\xd8\xff\xda\0\x02\xff\xd9");
+        let thumbnail = segment(0xe1, b"Exif\0\0\xff\xd8\xff\xc0\0\x0b\x08\0\x01\0\x01\xff\xda\0\x02\xff\xd9");
+        let frame = segment(0xc2, &[8, 0x01, 0xe0, 0x02, 0x80, 3, 1, 0x22, 0]);
         let scan = [segment(0xda, b"\x01"), b"\x12\xff\x00\x34\xff\xd0\x56".to_vec()].concat();
-        let whole = [b"\xff\xd8", &thumbnail[..], &scan, &segment(0xc4, b"\xff\xd9"), &scan, b"\xff\xd9"].concat();
-        let found = Coded { scans: 2, bytes: 2 * 4 };
+        // Any number of 0xff may stand before a marker.
+        let begin = [b"\xff\xff\xff\xd8", &thumbnail[..], b"\xff\xff", &frame].concat();
+        let whole = [&begin[..], &scan, &segment(0xc4, b"\xff\xd9"), &scan, b"\xff\xd9"].concat();
+        let found = Coded { sides: (640, 480), segments: 5, scans: 2, bytes: 2 * 4 };
         assert_eq!(coded(&whole[..]).unwrap(), found);
         assert_eq!(coded(&[&whole[..], b"and more"].concat()[..]).unwrap(), found);
         for length in 0..whole.len() {
             assert!(coded(&whole[..length]).is_err(), "{length}");
         }
+        let many = [b"\xff\xd8".to_vec(), segment(0xe5, b"").repeat(20_000), b"\xff\xd9".to_vec()].concat();
+        assert_eq!(coded(&many[..]).unwrap().segments, MOST_SEGMENTS + 1);
     }
 }

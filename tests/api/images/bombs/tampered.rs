@@ -140,6 +140,11 @@ fn lying() -> Vec<Bomb> {
             "a WebP that moves whose frame is larger than it says",
             moving_webp((64, 48), (64, 48), &lossy_webp(16_383, 16_383)[12..]),
         ),
+        refused(
+            "a WebP that moves whose frame is smaller than it says",
+            moving_webp((640, 480), (640, 480), &picture("64x48", "webp")[12..]),
+        ),
+        refused("a WebP whose frame is smaller than its canvas", canvas(&picture("32x24", "webp")[12..])),
         undecoded("a WebP that moves whose frame is empty", moving_webp((64, 48), (64, 48), b"")),
         undecoded(
             "a WebP that moves whose frame is larger than its canvas",
@@ -162,6 +167,18 @@ fn inflating() -> Vec<Bomb> {
         undecoded("a PNG with a profile of 100 MB", beside(b"iCCP", b"p\0\0")),
         undecoded("a PNG with an international text of 100 MB", beside(b"iTXt", b"Comment\0\x01\0\0\0")),
         undecoded("a JPEG of 100000 scans", many_scans(100_000)),
+        undecoded("a JPEG of 4 million empty segments", many_segments()),
+        undecoded("an AVIF of 2 million empty boxes", many_boxes(b"meta")),
+        undecoded("an AVIF with 2 million empty boxes at its end", many_boxes(b"")),
+        undecoded("an AVIF with 2 million empty boxes before its bytes", many_boxes(b"mdat")),
+        Bomb::new("a PNG of a million empty chunks", many_chunks(), Ends::Either("image/png")),
+        Bomb::new("a GIF of 4 million empty extensions", many_extensions(), Ends::Either("image/gif")),
+        undecoded("a WebP that moves, of 2 million empty chunks and no frame", {
+            webp_of(&[
+                &riff_chunk(b"VP8X", &[2, 0, 0, 0, 63, 0, 0, 47, 0, 0]),
+                &riff_chunk(b"none", b"").repeat(2_000_000),
+            ])
+        }),
     ]
 }
 
@@ -189,6 +206,35 @@ fn many_scans(scans: usize) -> Vec<u8> {
         b"\xff\xd9".to_vec(),
     ]
     .concat()
+}
+
+/// Nothing, four million times, before a small picture.
+fn many_segments() -> Vec<u8> {
+    let jpeg = picture("64x48", "jpg");
+    [&jpeg[..2], &b"\xff\xe5\0\x02".repeat(4_000_000), &jpeg[2..]].concat()
+}
+
+/// Nothing, a million times, before the picture of a PNG.
+fn many_chunks() -> Vec<u8> {
+    let png = picture("64x48", "png");
+    [&png[..33], &png_chunk(b"teSt", b"").repeat(1_000_000), &png[33..]].concat()
+}
+
+/// Nothing, four million times, before the picture of a GIF.
+fn many_extensions() -> Vec<u8> {
+    let gif = picture("64x48", "gif");
+    let first = gif.windows(3).position(|window| window == b"\x21\xf9\x04").expect("a frame");
+    [&gif[..first], &b"\x21\x01\0".repeat(4_000_000), &gif[first..]].concat()
+}
+
+/// Nothing, two million times, before this box of a small picture, or at its end.
+fn many_boxes(before: &[u8]) -> Vec<u8> {
+    let avif = picture("64x48", "avif");
+    let place = match before {
+        b"" => avif.len(),
+        name => avif.windows(4).position(|window| window == name).expect("it is in there") - 4,
+    };
+    [&avif[..place], &b"\0\0\0\x08free".repeat(2_000_000), &avif[place..]].concat()
 }
 
 /// Pictures that end before their end.
