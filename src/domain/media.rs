@@ -97,7 +97,7 @@ pub struct MediaFacts {
     pub duration_seconds: Option<f64>,
     /// Pixels, as stored; of an AVIF that says how it is to be turned, as shown.
     pub width: Option<i32>,
-    /// Pixels, as stored.
+    /// Pixels, as the width.
     pub height: Option<i32>,
     /// ffprobe's short name, e.g. `h264`.
     pub video_codec: Option<String>,

@@ -100,9 +100,9 @@ impl Orientation {
 /// What a header says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
-    /// Pixels, as stored.
+    /// Pixels, as stored; of an AVIF that says how it is to be turned, as shown.
     pub(super) width: u32,
-    /// Pixels, as stored.
+    /// Pixels, as the width.
     pub(super) height: u32,
     pub(super) orientation: Orientation,
     /// What the decoder is given of a WebP that moves.

@@ -1,13 +1,13 @@
 //! The boxes of an AVIF (ISO/IEC 14496-12, 4.2): how many there are. A decoder goes through all of them.
 
-use std::io::{self, BufRead, ErrorKind, Read, Seek};
+use std::io::{self, BufRead, ErrorKind, Seek, SeekFrom};
 
 /// Boxes that an AVIF may have. A picture in a hundred tiles has some hundreds; each frame of one that moves is no box.
 pub(super) const MOST_BOXES: u32 = 10_000;
-/// What boxes are within boxes, that the decoder looks into.
-const CONTAINERS: [&[u8; 4]; 20] = [
+/// Boxes of boxes. What else a decoder goes through is for its limits in time.
+const CONTAINERS: [&[u8; 4]; 22] = [
     b"meta", b"moov", b"trak", b"mdia", b"minf", b"stbl", b"dinf", b"edts", b"udta", b"mvex", b"moof", b"traf",
-    b"tref", b"sinf", b"schi", b"wave", b"cmov", b"iprp", b"ipco", b"grpl",
+    b"tref", b"sinf", b"schi", b"wave", b"cmov", b"iprp", b"ipco", b"grpl", b"ilst", b"hoov",
 ];
 const DEEPEST: u32 = 16;
 
@@ -16,49 +16,75 @@ const DEEPEST: u32 = 16;
 /// # Errors
 /// The file's. (One that ends within a box has those before.)
 pub(super) fn boxes(avif: &mut (impl BufRead + Seek)) -> io::Result<u32> {
-    let mut count = 0;
-    match walk(avif, u64::MAX, DEEPEST, &mut count) {
+    let end = avif.seek(SeekFrom::End(0))?;
+    avif.rewind()?;
+    let mut walk = Walk { avif, at: 0, count: 0 };
+    match walk.through(end, DEEPEST) {
         Err(error) if error.kind() != ErrorKind::UnexpectedEof => Err(error),
-        _ => Ok(count),
+        _ => Ok(walk.count),
     }
 }
 
-/// Goes over the boxes in the next `room` bytes.
-fn walk(avif: &mut (impl BufRead + Seek), mut room: u64, deeper: u32, count: &mut u32) -> io::Result<()> {
-    while room >= 8 && *count <= MOST_BOXES {
-        let [a, b, c, d, name @ ..] = array::<8>(avif)?;
-        *count += 1;
-        let (length, header) = match u32::from_be_bytes([a, b, c, d]) {
-            // To the end.
-            0 => (room, 8),
-            1 => (u64::from_be_bytes(array(avif)?), 16),
-            length => (length.into(), 8),
-        };
-        let length = length.min(room);
-        // A length that is not even that of its header: the decoder goes on behind that.
-        let mut body = length.saturating_sub(header);
-        if deeper > 0 && CONTAINERS.contains(&&name) {
-            if &name == b"meta" {
-                // A version and flags.
-                array::<4>(avif)?;
-                body = body.saturating_sub(4);
+struct Walk<'a, R> {
+    avif: &'a mut R,
+    at: u64,
+    count: u32,
+}
+
+impl<R: BufRead + Seek> Walk<'_, R> {
+    /// Goes over the boxes up to `end`.
+    fn through(&mut self, end: u64, deeper: u32) -> io::Result<()> {
+        while end.saturating_sub(self.at) >= 8 {
+            let begin = self.at;
+            let [a, b, c, d, name @ ..] = self.array::<8>()?;
+            self.count += 1;
+            if self.count > MOST_BOXES {
+                return Ok(());
             }
-            walk(avif, body, deeper - 1, count)?;
-        } else {
-            avif.seek_relative(i64::try_from(body).map_err(|_| ErrorKind::UnexpectedEof)?)?;
+            let length = match u32::from_be_bytes([a, b, c, d]) {
+                // To the end.
+                0 => end - begin,
+                1 if end - self.at >= 8 => u64::from_be_bytes(self.array()?),
+                length => length.into(),
+            };
+            // What is shorter than its header is passed over; decoders differ.
+            let next = begin.saturating_add(length).clamp(self.at, end);
+            if deeper > 0 && CONTAINERS.contains(&&name) {
+                if &name == b"meta" {
+                    self.enter_meta(next)?;
+                }
+                self.through(next, deeper - 1)?;
+            }
+            self.go_to(next)?;
         }
-        room -= length.max(header).min(room);
+        Ok(())
     }
-    if *count <= MOST_BOXES {
-        avif.seek_relative(i64::try_from(room).map_err(|_| ErrorKind::UnexpectedEof)?)?;
-    }
-    Ok(())
-}
 
-fn array<const N: usize>(bytes: &mut impl Read) -> io::Result<[u8; N]> {
-    let mut array = [0; N];
-    bytes.read_exact(&mut array)?;
-    Ok(array)
+    /// To the first box, which says what the others are, and is looked for as the decoder does; where there is none,
+    /// behind a version and flags.
+    fn enter_meta(&mut self, end: u64) -> io::Result<()> {
+        let begin = self.at;
+        while end - self.at >= 4 {
+            if &self.array::<4>()? == b"hdlr" {
+                return self.go_to((self.at - 8).max(begin));
+            }
+        }
+        self.go_to(begin.saturating_add(4).min(end))
+    }
+
+    fn go_to(&mut self, place: u64) -> io::Result<()> {
+        let hop = i64::try_from(i128::from(place) - i128::from(self.at)).map_err(|_| ErrorKind::UnexpectedEof)?;
+        self.avif.seek_relative(hop)?;
+        self.at = place;
+        Ok(())
+    }
+
+    fn array<const N: usize>(&mut self) -> io::Result<[u8; N]> {
+        let mut array = [0; N];
+        self.avif.read_exact(&mut array)?;
+        self.at = array.len().try_into().map_or(u64::MAX, |length: u64| self.at.saturating_add(length));
+        Ok(array)
+    }
 }
 
 #[cfg(test)]
@@ -90,6 +116,11 @@ mod tests {
         for bytes in [
             [&start[..], &many].concat(),
             [&start[..], &meta(&many)].concat(),
+            [&start[..], &nested(b"meta", b""), &many].concat(),
+            [&start[..], &nested(b"meta", &[&nested(b"hdlr", b"pict")[..], &many].concat())].concat(),
+            [&start[..], &nested(b"meta", &[&b"\0\0\0\0\0\x10\0\0free"[..], b"skip\0\0\0\x08hdlr", &many].concat())]
+                .concat(),
+            [&start[..], &nested(b"moov", b"\0\0\0\x01trak"), &many].concat(),
             [&start[..], &meta(&nested(b"iprp", &nested(b"ipco", &many)))].concat(),
             [&start[..], &b"\0\0\0\0meta\0\0\0\0"[..], &many].concat(),
             [&start[..], &b"\0\0\0\x01moov\0\0\0\0\0\x10\0\0"[..], &many].concat(),

@@ -4,7 +4,8 @@ use std::io::{self, BufRead, Read as _};
 
 /// Scans that a JPEG may have. Progressive ones have a dozen, those of the most eager encoders some fifty.
 const MOST_SCANS: u32 = 100;
-/// Segments that a JPEG may have: of profiles and the like, which come in pieces of 64 kB, some hundreds are known.
+/// Segments that a JPEG may have: of profiles and the like, which come in pieces of 64 kB, some hundreds are
+/// known.
 pub(super) const MOST_SEGMENTS: u32 = 10_000;
 /// Pixels that may be gone over in all scans: each costs a pass over the whole picture, and may be a few bytes long.
 const MOST_PASSED: u64 = 1_000_000_000;
@@ -50,6 +51,11 @@ pub(super) fn coded(mut bytes: impl BufRead) -> io::Result<Coded> {
                 found.segments += 1;
                 return Ok(found);
             }
+            // The decoder looks for the next marker within these.
+            [marker] if !is_passed_over(marker) => {
+                found.segments += 1;
+                in_scan = false;
+            }
             [marker] => {
                 found.segments += 1;
                 in_scan = marker == 0xda;
@@ -78,6 +84,11 @@ const fn is_frame(marker: u8) -> bool {
     matches!(marker, 0xc0..=0xcf) && !matches!(marker, 0xc4 | 0xc8 | 0xcc)
 }
 
+/// Whether the decoder passes a segment over by its length: frames, tables, scans, intervals, applications', comments.
+const fn is_passed_over(marker: u8) -> bool {
+    is_frame(marker) || matches!(marker, 0xc4 | 0xda | 0xdb | 0xdd | 0xe0..=0xef | 0xfe)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,6 +112,8 @@ mod tests {
         for length in 0..whole.len() {
             assert!(coded(&whole[..length]).is_err(), "{length}");
         }
+        let hidden = segment(0xf0, &segment(0xda, b"").repeat(30));
+        assert_eq!(coded(&[b"\xff\xd8", &hidden[..], b"\xff\xd9"].concat()[..]).unwrap().scans, 30);
         let many = [b"\xff\xd8".to_vec(), segment(0xe5, b"").repeat(20_000), b"\xff\xd9".to_vec()].concat();
         assert_eq!(coded(&many[..]).unwrap().segments, MOST_SEGMENTS + 1);
     }
