@@ -128,15 +128,13 @@ impl Header {
 pub(super) fn read(path: &Path, kind: MediaType, most_pixels: u32) -> Result<Header, NotAnImage> {
     let open = || File::open(path).map_err(|_| NotAnImage::Unreadable);
     let jpeg = match kind {
-        MediaType::Jpeg => Some(jpeg::coded(BufReader::new(open()?)).map_err(|_| NotAnImage::CutOff)?),
+        MediaType::Jpeg => Some(walk_jpeg(open()?)?),
+        MediaType::Avif => {
+            walk_avif(open()?)?;
+            None
+        }
         _ => None,
     };
-    if kind == MediaType::Avif {
-        let boxes = avif::boxes(&mut BufReader::new(open()?)).map_err(|_| NotAnImage::Unreadable)?;
-        if boxes > avif::MOST_BOXES {
-            return Err(NotAnImage::TooManyBoxes(avif::MOST_BOXES));
-        }
-    }
     let (width, height) = if let Some(coded) = &jpeg {
         (coded.sides.0.into(), coded.sides.1.into())
     } else {
@@ -144,9 +142,6 @@ pub(super) fn read(path: &Path, kind: MediaType, most_pixels: u32) -> Result<Hea
         let side = |pixels: usize| u32::try_from(pixels).map_err(|_| NotAnImage::Unreadable);
         (side(said.width)?, side(said.height)?)
     };
-    if jpeg.as_ref().is_some_and(|coded| coded.segments > jpeg::MOST_SEGMENTS) {
-        return Err(NotAnImage::TooManySegments(jpeg::MOST_SEGMENTS));
-    }
     if width == 0 || height == 0 {
         return Err(NotAnImage::Unreadable);
     }
@@ -163,6 +158,21 @@ pub(super) fn read(path: &Path, kind: MediaType, most_pixels: u32) -> Result<Hea
     }
     header.orientation = orientation(Hopping::new(open()?));
     Ok(header)
+}
+
+/// Refuses a JPEG that is cut off, or of too many segments.
+fn walk_jpeg(file: File) -> Result<Coded, NotAnImage> {
+    let coded = jpeg::coded(BufReader::new(file)).map_err(|_| NotAnImage::CutOff)?;
+    if coded.segments > jpeg::MOST_SEGMENTS {
+        return Err(NotAnImage::TooManySegments(jpeg::MOST_SEGMENTS));
+    }
+    Ok(coded)
+}
+
+/// Refuses an AVIF of too many boxes.
+fn walk_avif(file: File) -> Result<(), NotAnImage> {
+    let boxes = avif::boxes(&mut BufReader::new(file)).map_err(|_| NotAnImage::Unreadable)?;
+    if boxes > avif::MOST_BOXES { Err(NotAnImage::TooManyBoxes(avif::MOST_BOXES)) } else { Ok(()) }
 }
 
 /// Refuses a JPEG that cannot hold so many pixels, or costs more than they do.
