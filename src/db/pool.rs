@@ -1,5 +1,6 @@
 //! The r2d2 pool. A thread keeps its connection from one piece of work to the next (a check-out with
-//! its test for each would cost a third of the throughput) and tests it when any thread saw one break.
+//! its test for each would cost a third of the throughput). It tests it when any thread saw one break, and after a
+//! rest: nobody is told of a Postgres that was restarted while no work came.
 
 use std::{
     sync::{
@@ -27,6 +28,10 @@ const CONNECT_WAIT: Duration = Duration::from_millis(500);
 /// How long a thread keeps a connection before it hands it back. Prepared statements go with it.
 const LONGEST_HOLD: Duration = Duration::from_mins(30);
 
+/// A connection that rested longer is tested before it is used: no Postgres stops and starts in less. Threads with
+/// enough to do never pay for it.
+const RESTED: Duration = Duration::from_millis(10);
+
 /// How long a transaction may wait for its next statement: Postgres ends the connection then. Statements follow
 /// each other at once, so it is a node that has frozen, and others wait for what it has locked.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -41,14 +46,18 @@ impl CustomizeConnection<PgConnection, PoolError> for Greeting {
     fn on_acquire(&self, conn: &mut PgConnection) -> Result<(), PoolError> {
         use diesel::connection::SimpleConnection as _;
         conn.batch_execute(&self.statements).map_err(PoolError::QueryError)?;
-        let statements = metrics::counter!("playhouse_sql_statements_total");
-        conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
-            if matches!(event, InstrumentationEvent::StartQuery { .. }) {
-                statements.increment(1);
-            }
-        });
+        count_statements(conn);
         Ok(())
     }
+}
+
+fn count_statements(conn: &mut PgConnection) {
+    let statements = metrics::counter!("playhouse_sql_statements_total");
+    conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+        if matches!(event, InstrumentationEvent::StartQuery { .. }) {
+            statements.increment(1);
+        }
+    });
 }
 
 /// How like a mistyped word has to be (0 to 1): "frends" is 0.5 like "friends", and strangers stay below.
@@ -101,23 +110,35 @@ impl r2d2::HandleError<PoolError> for QuietHandler {
     }
 }
 
-/// Answers when the connection works.
+/// Answers when the connection works. Not counted: it is nobody's statement.
 pub(super) fn ping(conn: &mut PgConnection) -> Result<(), DieselError> {
-    diesel::sql_query("SELECT 1").execute(conn).map(drop)
+    conn.set_instrumentation(|_: InstrumentationEvent<'_>| {});
+    let answer = diesel::sql_query("SELECT 1").execute(conn).map(drop);
+    count_statements(conn);
+    answer
 }
 
 /// What a database thread owns: the connection it used last, for as long as it is sound.
 pub(super) struct Lease {
     pool: Arc<Pool>,
-    /// Breaks seen by any thread. A connection older than the last break is tested before use.
+    /// Breaks seen by any thread.
     breaks: Arc<AtomicU64>,
     held: Option<Held>,
 }
 
 struct Held {
     since: Instant,
+    used: Instant,
     conn: PooledConnection<ConnectionManager<PgConnection>>,
+    /// The breaks that had been seen when it last worked.
     sound_since: u64,
+}
+
+impl Held {
+    fn is_sound(&mut self, breaks: u64) -> bool {
+        let trusted = self.sound_since == breaks && self.used.elapsed() < RESTED;
+        self.since.elapsed() < LONGEST_HOLD && (trusted || ping(&mut self.conn).is_ok())
+    }
 }
 
 impl Lease {
@@ -139,6 +160,7 @@ impl Lease {
             self.breaks.fetch_add(1, Ordering::Relaxed);
             return Err(DbError::Away("the connection broke".to_owned()).into());
         }
+        held.used = Instant::now();
         self.held = Some(held);
         result
     }
@@ -146,14 +168,14 @@ impl Lease {
     fn sound(&mut self) -> Result<Held, DbError> {
         let breaks = self.breaks.load(Ordering::Relaxed);
         if let Some(mut held) = self.held.take()
-            && held.since.elapsed() < LONGEST_HOLD
-            && (held.sound_since == breaks || ping(&mut held.conn).is_ok())
+            && held.is_sound(breaks)
         {
             held.sound_since = breaks;
             return Ok(held);
         }
         let conn = self.pool.get().map_err(|error| DbError::Away(error.to_string()))?;
-        Ok(Held { since: Instant::now(), conn, sound_since: breaks })
+        let now = Instant::now();
+        Ok(Held { since: now, used: now, conn, sound_since: breaks })
     }
 }
 
