@@ -25,9 +25,6 @@ pub(super) type Pool = diesel::r2d2::Pool<ConnectionManager<PgConnection>>;
 /// How long a thread waits for a connection before it calls the database away.
 const CONNECT_WAIT: Duration = Duration::from_millis(500);
 
-/// How long a thread keeps a connection before it hands it back. Prepared statements go with it.
-const LONGEST_HOLD: Duration = Duration::from_mins(30);
-
 /// A connection that rested longer is tested before it is used: no Postgres stops and starts in less. Threads with
 /// enough to do never pay for it.
 const RESTED: Duration = Duration::from_millis(10);
@@ -68,7 +65,8 @@ pub(super) fn open(url: &str, settings: &DatabaseSettings) -> Pool {
     Pool::builder()
         .max_size(settings.connections())
         .min_idle(Some(1))
-        .max_lifetime(Some(LONGEST_HOLD))
+        // A thread keeps its connection as long as it is sound.
+        .max_lifetime(None)
         .connection_timeout(CONNECT_WAIT)
         // Threads keep their connections, so this is rare; and what is broken goes from the pool.
         .test_on_check_out(true)
@@ -127,7 +125,6 @@ pub(super) struct Lease {
 }
 
 struct Held {
-    since: Instant,
     used: Instant,
     conn: PooledConnection<ConnectionManager<PgConnection>>,
     /// The breaks that had been seen when it last worked.
@@ -137,7 +134,7 @@ struct Held {
 impl Held {
     fn is_sound(&mut self, breaks: u64) -> bool {
         let trusted = self.sound_since == breaks && self.used.elapsed() < RESTED;
-        self.since.elapsed() < LONGEST_HOLD && (trusted || ping(&mut self.conn).is_ok())
+        trusted || ping(&mut self.conn).is_ok()
     }
 }
 
@@ -174,8 +171,7 @@ impl Lease {
             return Ok(held);
         }
         let conn = self.pool.get().map_err(|error| DbError::Away(error.to_string()))?;
-        let now = Instant::now();
-        Ok(Held { since: now, used: now, conn, sound_since: breaks })
+        Ok(Held { used: Instant::now(), conn, sound_since: breaks })
     }
 }
 
