@@ -372,8 +372,12 @@ mod tests {
         #[test]
         fn no_printable_text_is_a_tool_format(text in "[ -~\\r\\n]{0,400}", start in 0..4_usize) {
             let starts: [&[u8]; 4] = [b"", b"\xff\xf1", b"\xff\xf9", b"\xff\xfb"];
+            let of_tool = |bytes: &[u8]| sniff(bytes).and_then(MediaType::demuxers);
             let bytes = [starts[start], text.as_bytes()].concat();
-            prop_assert_eq!(sniff(&bytes).and_then(MediaType::demuxers), None);
+            // What is just as long as the frame that its first bytes announce is a whole frame; of one more byte not.
+            let longer = [&bytes[..], b" "].concat();
+            let is_frame = start > 0 && of_tool(&bytes).is_some() && of_tool(&longer).is_none();
+            prop_assert!(is_frame || of_tool(&bytes).is_none(), "{bytes:?}");
         }
     }
 }

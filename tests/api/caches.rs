@@ -17,6 +17,8 @@ use crate::support::{
 
 /// How soon a write has to be seen on the other node.
 const SEEN_WITHIN: Duration = Duration::from_millis(200);
+/// Where the machine may be busy with other tests: what is stale would stay so for a minute.
+const HEARD: Duration = Duration::from_secs(5);
 
 async fn name(app: &App, person: &Person, path: &str) -> String {
     app.get(path, person).await.data(200)["name"].as_str().expect("a name").to_owned()
@@ -77,20 +79,20 @@ async fn a_write_on_one_node_is_seen_on_the_other_within_200_ms() {
     // Making and removing are seen as well, and nothing is left of what went along.
     let made = nodes[0].post("/series", &owner, json!({"name": "Late", "genre_id": base.genre})).await.id();
     let both = async || listed(&nodes[1], &owner, &list).await.1 == 2;
-    assert!(eventually(Duration::from_secs(2), both).await);
+    assert!(eventually(HEARD, both).await);
     let episode = format!("/episodes/{}", base.episode);
     warm(&nodes[0], &owner, &episode).await;
     nodes[1].delete(&one, &owner).await.data(200);
     for path in [one.clone(), format!("/seasons/{}", base.season), episode] {
         let gone = async || nodes[0].get(&path, &owner).await.status == 404;
-        assert!(eventually(Duration::from_secs(2), gone).await, "{path}");
+        assert!(eventually(HEARD, gone).await, "{path}");
     }
     nodes[1].delete(&format!("/genres/{}", base.genre), &owner).await.data(200);
     let unlinked = async || {
         let shown = nodes[0].get(&format!("/series/{made}"), &owner).await.data(200);
         shown["genre_ids"] == json!([]) && nodes[0].get(&list, &owner).await.status == 404
     };
-    assert!(eventually(Duration::from_secs(2), unlinked).await);
+    assert!(eventually(HEARD, unlinked).await);
 }
 
 /// The title of a video by its item, in the list of all, in that of its channel: one reader sees the same.
@@ -133,27 +135,37 @@ async fn a_video_that_changes_on_one_node_is_seen_on_the_other_within_200_ms() {
     assert!(delays[delays.len() / 2] <= SEEN_WITHIN, "{delays:?}");
 
     // Another's list, the name of the channel, the removal of a video and of the channel are seen as well.
-    let soon = Duration::from_secs(2);
     nodes[1].send(&owner, &shared.announced, tiny()).await.response(200);
     let both = async || nodes[0].get(&of, &owner).await.response(200).as_array().unwrap().len() == 2;
-    assert!(eventually(soon, both).await, "a new video is not listed");
+    assert!(eventually(HEARD, both).await, "a new video is not listed");
     warm(&nodes[0], &owner, &one).await;
     nodes[1].patch(&format!("/users/{}", owner.id), &owner, json!({"username": "walker"})).await.data(200);
     let renamed = async || nodes[0].get(&one, &owner).await.response(200)["channel"] == "walker";
-    assert!(eventually(soon, renamed).await, "the channel is called as before");
+    assert!(eventually(HEARD, renamed).await, "the channel is called as before");
     for path in [one.clone(), format!("/video/d/{}", shared.hash), format!("/thumbnails/{}", shared.hash)] {
         assert_eq!(nodes[0].get(&path, &owner).await.status, 200, "{path}");
     }
     nodes[1].delete(&one, &owner).await.response(200);
-    for (path, status) in [(&one, 404), (&format!("/video/d/{}", shared.hash), 400)] {
-        let gone = async || nodes[0].get(path, &owner).await.status == status;
-        assert!(eventually(soon, gone).await, "{path} is still there");
+    let gone = async || nodes[0].get(&one, &owner).await.status == 404;
+    assert!(eventually(HEARD, gone).await, "{one} is still there");
+    // Bytes that nobody speaks of are held open for two seconds: of some, one goes sooner, however busy the machine is.
+    for (of, status) in [("/video/d", 400), ("/thumbnails", 404)] {
+        let mut soonest = HEARD;
+        for _ in 0..4 {
+            let hash = nodes[1].share(&owner, "Seen elsewhere", "").await;
+            let bytes = format!("{of}/{hash}");
+            assert_eq!(nodes[0].get(&bytes, &owner).await.status, 200, "{bytes}");
+            nodes[1].delete(&format!("/v/{hash}"), &owner).await.response(200);
+            let removed = Instant::now();
+            let gone = async || nodes[0].get(&bytes, &owner).await.status == status;
+            assert!(eventually(HEARD, gone).await, "{bytes} is still there");
+            soonest = soonest.min(removed.elapsed());
+        }
+        assert!(soonest < Duration::from_secs(1), "{of}: {soonest:?}");
     }
-    let thumbnail = format!("/thumbnails/{}", shared.hash);
-    assert!(eventually(soon, async || nodes[0].get(&thumbnail, &owner).await.status == 404).await);
     nodes[0].delete("/channel/walker", &owner).await.response(200);
     let empty = async || nodes[1].get("/videos/all", &owner).await.response(200) == json!([]);
-    assert!(eventually(soon, empty).await, "videos of a channel that is gone are listed");
+    assert!(eventually(HEARD, empty).await, "videos of a channel that is gone are listed");
     assert_eq!(nodes[1].get("/videos/channel/walker", &owner).await.response(404), "channel");
 }
 
@@ -191,7 +203,7 @@ async fn racing_reads_and_changes_of_videos_leave_nothing_stale() {
         for (at, shared) in all.iter().enumerate() {
             let wanted = vec![json!(format!("video {at} of {ROUNDS}")); 3];
             let right = async || titles(node, owner, shared).await == wanted;
-            assert!(eventually(Duration::from_secs(1), right).await, "stale: video {at}");
+            assert!(eventually(HEARD, right).await, "stale: video {at}");
         }
     }
 }
@@ -258,11 +270,11 @@ async fn ten_thousand_racing_reads_and_writes_leave_nothing_stale() {
         for row in &truth {
             let path = format!("/series/{}", row.id);
             let right = async || name(node, owner, &path).await == row.name;
-            assert!(eventually(Duration::from_secs(1), right).await, "stale: {path}");
+            assert!(eventually(HEARD, right).await, "stale: {path}");
         }
         for (list, wanted) in [(lists[0], &up), (lists[1], &down)] {
             let right = async || listed(node, owner, list).await == (wanted.clone(), 8);
-            assert!(eventually(Duration::from_secs(1), right).await, "stale: {list}");
+            assert!(eventually(HEARD, right).await, "stale: {list}");
         }
     }
 }
@@ -280,7 +292,6 @@ async fn without_redis_and_after_it_reads_and_logins_go_on_with_right_answers() 
     let owner = nodes[0].register().await;
     let base = nodes[0].catalogue(&owner).await;
     let path = format!("/series/{}", base.series);
-    let soon = Duration::from_secs(2);
     for node in &nodes {
         warm(node, &owner, &path).await;
     }
@@ -291,7 +302,7 @@ async fn without_redis_and_after_it_reads_and_logins_go_on_with_right_answers() 
     redis::cmd("FLUSHALL").exec_async(&mut link).await.unwrap();
     assert!(both_show(&nodes, &owner, &path, "Casablanca").await);
     nodes[1].patch(&path, &owner, json!({"name": "After the flood"})).await.data(200);
-    assert!(eventually(soon, async || both_show(&nodes, &owner, &path, "After the flood").await).await);
+    assert!(eventually(HEARD, async || both_show(&nodes, &owner, &path, "After the flood").await).await);
 
     // Paused: connections stand, nothing answers.
     stores.pause_redis();
@@ -302,7 +313,7 @@ async fn without_redis_and_after_it_reads_and_logins_go_on_with_right_answers() 
     }
     nodes[0].patch(&path, &owner, json!({"name": "While it slept"})).await.data(200);
     assert_eq!(name(&nodes[0], &owner, &path).await, "While it slept");
-    assert!(eventually(soon, async || name(&nodes[1], &owner, &path).await == "While it slept").await);
+    assert!(eventually(HEARD, async || name(&nodes[1], &owner, &path).await == "While it slept").await);
     nodes[1].patch(&path, &owner, json!({"name": "While it slept on"})).await.data(200);
     assert_eq!(name(&nodes[1], &owner, &path).await, "While it slept on");
     stores.resume_redis();
@@ -313,7 +324,7 @@ async fn without_redis_and_after_it_reads_and_logins_go_on_with_right_answers() 
     assert_eq!(name(&nodes[0], &owner, &path).await, "While it slept on");
     nodes[0].patch(&path, &owner, json!({"name": "While it was gone"})).await.data(200);
     assert_eq!(name(&nodes[0], &owner, &path).await, "While it was gone");
-    assert!(eventually(soon, async || name(&nodes[1], &owner, &path).await == "While it was gone").await);
+    assert!(eventually(HEARD, async || name(&nodes[1], &owner, &path).await == "While it was gone").await);
     for node in &nodes {
         node.login(&owner.email, PASSWORD).await.data(200);
         assert_eq!(listed(node, &owner, "/series").await, (vec!["While it was gone".to_owned()], 1));
@@ -322,24 +333,24 @@ async fn without_redis_and_after_it_reads_and_logins_go_on_with_right_answers() 
     stays(&nodes, &owner, &path, "While it was gone").await;
 }
 
-/// Redis is back: both nodes show `wanted` within two seconds, keep it, and hear each other again.
+/// Redis is back: both nodes show `wanted` soon, keep it, and hear each other again.
 async fn stays(nodes: &[App; 2], owner: &Person, path: &str, wanted: &str) {
-    assert!(eventually(Duration::from_secs(2), async || both_show(nodes, owner, path, wanted).await).await);
+    assert!(eventually(HEARD, async || both_show(nodes, owner, path, wanted).await).await);
     for node in nodes {
         let up = async || node.get("/readyz", owner).await.json()["redis"] == "ok";
         assert!(eventually(Duration::from_secs(10), up).await, "Redis is back and not used");
     }
     for node in nodes {
         let right = async || name(node, owner, path).await == wanted;
-        assert!(eventually(Duration::from_secs(2), right).await);
+        assert!(eventually(HEARD, right).await);
         warm(node, owner, path).await;
     }
     assert!(both_show(nodes, owner, path, wanted).await, "something old was kept");
     let new = format!("{wanted}, and on");
     nodes[0].patch(path, owner, json!({"name": new})).await.data(200);
-    assert!(eventually(Duration::from_secs(1), async || name(&nodes[1], owner, path).await == new).await);
+    assert!(eventually(HEARD, async || name(&nodes[1], owner, path).await == new).await);
     nodes[0].patch(path, owner, json!({"name": wanted})).await.data(200);
-    assert!(eventually(Duration::from_secs(1), async || name(&nodes[1], owner, path).await == wanted).await);
+    assert!(eventually(HEARD, async || name(&nodes[1], owner, path).await == wanted).await);
 }
 
 #[actix_web::test]
@@ -412,7 +423,7 @@ async fn totals_stay_right_on_both_nodes() {
         for node in &nodes {
             for (list, wanted) in lists.iter().zip(wanted) {
                 let holds = async || listed(node, &owner, list).await.1 == wanted;
-                assert!(eventually(Duration::from_secs(1), holds).await, "{list} is not {wanted}");
+                assert!(eventually(HEARD, holds).await, "{list} is not {wanted}");
             }
         }
     };
