@@ -197,6 +197,9 @@ impl ListQuery {
             (KeyExpression::Field(field), _, _) if field.kind == FieldKind::OptionalNumber => {
                 statement.sql("coalesce(").sql(field.column).sql(", -1)")
             }
+            (KeyExpression::Field(field), _, _) if field.kind == FieldKind::OptionalId => {
+                statement.sql("coalesce(").sql(field.column).sql(", '00000000-0000-0000-0000-000000000000')")
+            }
             (KeyExpression::Field(field), _, _) if field.kind == FieldKind::LongText => {
                 statement.sql("left(").sql(field.column).sql(", 100)")
             }
@@ -266,6 +269,7 @@ fn condition(statement: &mut Statement, filter: &Filter) {
     match filter.field.kind {
         FieldKind::Text | FieldKind::LongText => statement.sql("lower(").bind(filter.value.clone()).sql(")"),
         FieldKind::Id
+        | FieldKind::OptionalId
         | FieldKind::Number
         | FieldKind::OptionalNumber
         | FieldKind::Time

@@ -147,11 +147,14 @@ macro_rules! numbers {
     )+};
 }
 
+/// The highest number of a season or an episode.
+pub const LAST_ORDINAL: i32 = 1_000_000;
+
 numbers! {
     /// A rating.
     Rating(f64): 0.0..=10.0, "must be a number from 0 to 10";
     /// The number of a season or an episode.
-    Ordinal(i32): 0..=1_000_000, "must be a whole number from 0 to 1000000";
+    Ordinal(i32): 0..=LAST_ORDINAL, "must be a whole number from 0 to 1000000";
     /// A length or position in seconds (four years at most).
     Seconds(f64): 0.0..=126_230_400.0, "must be a number of seconds, from 0";
 }

@@ -24,6 +24,9 @@ pub const MOST_SORT_KEYS: usize = 4;
 pub enum FieldKind {
     /// A UUID: equality.
     Id,
+    /// A UUID that may be absent: as [`FieldKind::Id`]; rows without one sort before all others and satisfy no
+    /// filter.
+    OptionalId,
     /// Text: equality without regard to case.
     Text,
     /// Text that can be long: as [`FieldKind::Text`], sorted by its first 100 characters.
@@ -47,7 +50,7 @@ impl FieldKind {
     pub const fn has_ranges(self) -> bool {
         match self {
             Self::Number | Self::OptionalNumber | Self::Time => true,
-            Self::Id | Self::Text | Self::LongText | Self::Link | Self::Member => false,
+            Self::Id | Self::OptionalId | Self::Text | Self::LongText | Self::Link | Self::Member => false,
         }
     }
 
@@ -55,7 +58,13 @@ impl FieldKind {
     #[must_use]
     pub const fn is_sortable(self) -> bool {
         match self {
-            Self::Number | Self::OptionalNumber | Self::Time | Self::Id | Self::Text | Self::LongText => true,
+            Self::Number
+            | Self::OptionalNumber
+            | Self::Time
+            | Self::Id
+            | Self::OptionalId
+            | Self::Text
+            | Self::LongText => true,
             Self::Link | Self::Member => false,
         }
     }
@@ -68,8 +77,8 @@ pub struct Field {
     pub name: &'static str,
     /// What its values are.
     pub kind: FieldKind,
-    /// How the database calls it; never null but in a [`FieldKind::OptionalNumber`]. In a [`FieldKind::Link`]
-    /// or [`FieldKind::Member`], `{}` stands for the value.
+    /// How the database calls it; never null but in a [`FieldKind::OptionalNumber`] or
+    /// [`FieldKind::OptionalId`]. In a [`FieldKind::Link`] or [`FieldKind::Member`], `{}` stands for the value.
     pub column: &'static str,
 }
 

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use super::{State, contract::Contract, counted, drain::RunningBody, error::ApiError, ops::OPEN_IN_MAINTENANCE};
+use super::{State, contract::Contract, cors, counted, drain::RunningBody, error::ApiError, ops::OPEN_IN_MAINTENANCE};
 use crate::{provider::ProviderError, telemetry};
 
 /// Carries the request's id back to the client.
@@ -50,6 +50,7 @@ pub async fn edge(
     // What a service could not even refuse is answered below us.
     let response = next.call(request).instrument(span.clone()).await.inspect_err(|_| state.tally.count_request())?;
     let running = state.drain.unless_closed(running).await;
+    let response = in_our_words(response);
     if response.status().is_server_error() {
         log_failure(&response, id);
     }
@@ -64,6 +65,15 @@ pub async fn edge(
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     Ok(response.map_body(|_, body| RunningBody::new(body, running)))
+}
+
+/// A preflight is refused by a library.
+fn in_our_words<B>(response: ServiceResponse<B>) -> ServiceResponse<EitherBody<B>> {
+    let Some(refusal) = response.response().error().and_then(|error| error.as_error()).map(cors::refusal) else {
+        return response.map_into_left_body();
+    };
+    let (request, _) = response.into_parts();
+    ServiceResponse::from_err(refusal, request).map_into_right_body()
 }
 
 /// Gives a refusal the shape of the contract that its path belongs to. Here, because here everything

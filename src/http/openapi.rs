@@ -171,7 +171,7 @@ fn listing_parameters(listing: &Listing) -> Vec<Value> {
     }
     for field in listing.fields {
         let schema = match field.kind {
-            FieldKind::Id | FieldKind::Link => json!({"type": "string", "format": "uuid"}),
+            FieldKind::Id | FieldKind::OptionalId | FieldKind::Link => json!({"type": "string", "format": "uuid"}),
             FieldKind::Text | FieldKind::LongText | FieldKind::Member => json!({"type": "string"}),
             FieldKind::Number | FieldKind::OptionalNumber => json!({"type": "number"}),
             FieldKind::Time => json!({"type": "string", "format": "date-time"}),

@@ -387,6 +387,11 @@ async fn seasons_and_episodes_are_numbered_also_when_made_at_once() {
         // An empty body of the change leaves it alone; another parent counts for itself.
         let path = format!("{path}/{}", next["id"].as_str().unwrap());
         assert_eq!(app.patch(&path, &owner, json!({"name": "Last"})).await.data(200)["number"], 41);
+        // There is none after the last.
+        app.patch(&path, &owner, json!({"number": 1_000_000})).await.data(200);
+        let list = path.rsplit_once('/').expect("a list").0;
+        let next = app.post(list, &owner, json!({"name": "Beyond", field: parent})).await.data(201);
+        assert_eq!(next["number"], 1_000_000);
     }
     let other = app.post("/seasons", &owner, json!({"name": "A", "series_id": base.series})).await.id();
     let first = app.post("/episodes", &owner, json!({"name": "A", "season_id": other})).await.data(201);
@@ -564,6 +569,12 @@ async fn a_parent_that_is_not_there_is_404_and_one_without_children_has_an_empty
     ] {
         not_there(&app.get(&path.replace("{}", SOME_ID), &owner).await, noun);
         assert_eq!(app.get(&path.replace("{}", "17"), &owner).await.wrong_fields(), ["id"], "{path}");
+    }
+    // The stream of a file has no episode, and so nothing beyond.
+    let film = app.upload(&owner, "a.mp4", media::mp4().to_vec()).await.id();
+    let alone = app.post("/streams", &owner, json!({"file_id": film})).await.id();
+    for below in ["", "/season", "/season/series", "/season/series/genre"] {
+        not_there(&app.get(&format!("/streams/{alone}/episode{below}"), &owner).await, "Episode");
     }
     let genre = app.post("/genres", &owner, json!({"name": "Empty"})).await.id();
     let series = app.post("/series", &owner, json!({"name": "Empty"})).await.id();

@@ -18,6 +18,8 @@ use serde_json::{Value, json};
 
 use crate::support::{
     app::{Answer, App},
+    channels::tiny,
+    media::png,
     people::Person,
     stores::TestDb,
 };
@@ -386,6 +388,41 @@ async fn a_walk_by_cursor_visits_every_row_once_also_among_equals_and_while_rows
 }
 
 #[actix_web::test]
+async fn a_walk_in_any_order_visits_every_row_once_also_those_without_a_value() {
+    let db = TestDb::create();
+    let app = App::start(&db);
+    let owner = app.register().await;
+    let base = app.catalogue(&owner).await;
+    let film = app.upload(&owner, "a.mp4", tiny().to_vec()).await.id();
+    let image = app.upload(&owner, "a.png", png().to_vec()).await.id();
+    for at in 0..3 {
+        app.post("/series", &owner, json!({"name": "Empty", "rating": at})).await.id();
+        let episode = json!({"name": "Filmed", "season_id": base.season, "file_id": film, "image_id": image});
+        app.post("/episodes", &owner, episode).await.id();
+        app.watch(&owner, json!({"file_id": film})).await;
+        app.watch(&owner, json!({"episode_id": base.episode})).await;
+    }
+    let mut orders = 0;
+    for list in ["/genres", "/series", "/seasons", "/episodes", "/streams", "/files", "/users", "/keys", "/me/history"]
+    {
+        let total = app.get(list, &owner).await.json()["pagination"]["total"].as_u64().expect("a total");
+        // The refusal names what can be sorted.
+        let refused = app.get(&format!("{list}?sort=nothing"), &owner).await.json().to_string();
+        let fields = refused.split("sortable are ").nth(1).and_then(|rest| rest.split('"').next()).expect("fields");
+        for field in fields.split(", ") {
+            for sort in [field.to_owned(), format!("-{field}")] {
+                let seen = walk(&app, &owner, &format!("{list}?limit=2&sort={sort}"), async |_| {}).await;
+                let once: BTreeSet<&String> = seen.iter().collect();
+                assert_eq!((seen.len(), once.len()), (seen.len(), seen.len()), "{list} by {sort}: a row came twice");
+                assert_eq!(u64::try_from(seen.len()).expect("a length"), total, "{list} by {sort}: a row was missed");
+                orders += 1;
+            }
+        }
+    }
+    assert!(orders > 60, "{orders}");
+}
+
+#[actix_web::test]
 async fn a_cursor_is_taken_by_its_own_list_only() {
     let db = TestDb::create();
     let app = App::start(&db);
@@ -395,6 +432,11 @@ async fn a_cursor_is_taken_by_its_own_list_only() {
     }
     let json = app.get("/series?limit=2&sort=-name&rating=5", &owner).await.json();
     let cursor = text(&json["pagination"]["next_cursor"]);
+    let ascending = app.get("/series?limit=2&sort=%2Bname", &owner).await.json();
+    let upwards = text(&ascending["pagination"]["next_cursor"]);
+    for fits in ["", "&sort=name", "&sort=+name", "&sort=%2Bname"] {
+        assert_eq!(names(&app.get(&format!("/series?cursor={upwards}{fits}"), &owner).await)[..2], ["S2", "S3"]);
+    }
     for fits in ["", "&limit=2", "&sort=-name&rating=5"] {
         let answer = app.get(&format!("/series?cursor={cursor}{fits}"), &owner).await;
         assert_eq!(names(&answer)[..2], ["S3", "S2"], "{fits}");

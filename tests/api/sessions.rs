@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
 use crate::support::{
-    app::{Answer, App, Plan, eventually},
+    app::{Answer, App, Catalogue, Plan, eventually},
     media::{mp4, png},
     people::Person,
     stores::{OwnStores, Stores, TestDb, count},
@@ -27,14 +27,15 @@ struct House {
     owner: Person,
     ann: Person,
     season: String,
+    series: String,
 }
 
 impl House {
     async fn of(app: &App) -> Self {
         let owner = app.register().await;
         let ann = app.register().await;
-        let season = app.catalogue(&owner).await.season;
-        Self { owner, ann, season }
+        let Catalogue { season, series, .. } = app.catalogue(&owner).await;
+        Self { owner, ann, season, series }
     }
 
     /// An episode that is so long and has no medium yet.

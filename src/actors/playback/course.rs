@@ -18,7 +18,7 @@ use crate::{
         catalog::{CatalogError, refused},
         write::write,
     },
-    cache::{Kind, Scope},
+    cache::{Kind, Scope, Stamp},
     db::{
         DbError,
         queries::{streams, titles},
@@ -38,17 +38,19 @@ pub(super) struct Course {
     parts: Arc<Parts>,
     /// `None`: not read yet, or the session is gone.
     held: Option<Held>,
+    /// When its row was known to be there.
+    seen: Option<Stamp>,
 }
 
 impl Course {
     /// Of the session of this id, of which nothing is known yet.
     pub(super) const fn new(id: StreamId, parts: Arc<Parts>) -> Self {
-        Self { id, parts, held: None }
+        Self { id, parts, held: None, seen: None }
     }
 
     /// For a turn, after which it is given back.
     pub(super) fn lend(&mut self) -> Self {
-        Self { id: self.id, parts: Arc::clone(&self.parts), held: self.held.take() }
+        Self { id: self.id, parts: Arc::clone(&self.parts), held: self.held.take(), seen: self.seen }
     }
 
     /// What is known.
@@ -70,6 +72,7 @@ impl Course {
     }
 
     async fn begin(&mut self, state: SessionState) -> Result<Opened, CatalogError> {
+        self.seen = self.stamp(&state);
         let kept = self.parts.live.keep(self.id, &state, Replaces::Version(None)).await;
         let version = match kept {
             Kept::As(version) => Some(version),
@@ -83,6 +86,7 @@ impl Course {
     async fn beat(&mut self, sender: Sender, told: &Told) -> Result<Opened, CatalogError> {
         for _ in 0..TRIES {
             let mut held = self.hold().await?;
+            self.find(&held.state).await?;
             // Where anything fails from here on, the next heartbeat goes on with this.
             self.held = Some(held.clone());
             if sender.check(&held.state).is_err() {
@@ -105,6 +109,33 @@ impl Course {
             }
         }
         Err(DbError::Away("other nodes beat this session all the time".to_owned()).into())
+    }
+
+    /// What takes many streams along (a series, a file, an account) tells their sessions nothing: where something of
+    /// the kind has gone since the row was seen, it is looked for.
+    async fn find(&mut self, state: &SessionState) -> Result<(), CatalogError> {
+        let (id, stamp) = (self.id.uuid(), self.stamp(state));
+        // Without Redis each heartbeat is saved, and so finds out.
+        if stamp.is_none() || stamp == self.seen {
+            return Ok(());
+        }
+        match self.parts.db.run(move |conn| streams::viewer(conn, id).map_err(refused)).await {
+            Ok(_) => self.seen = stamp,
+            Err(CatalogError::NotFound) => {
+                self.parts.ended(&[self.id]).await;
+                return Err(self.gone());
+            }
+            // Heartbeats go on without Postgres; the next one looks.
+            Err(_) => {}
+        }
+        Ok(())
+    }
+
+    fn stamp(&self, state: &SessionState) -> Option<Stamp> {
+        let of_all = Some(Scope::Rows(Kind::Streams));
+        let of_file = state.title.file.map(|file| Scope::Row(Kind::Files, file.uuid()));
+        let scopes: Vec<Scope> = [of_all, of_file, state.user.map(Scope::account)].into_iter().flatten().collect();
+        self.parts.cache.stamp(&scopes)
     }
 
     /// What goes on of ours and of what another node has kept.

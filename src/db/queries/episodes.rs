@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::{
     db::schema::{episodes, files, seasons},
     domain::{
-        catalog::{EpisodeChange, NewEpisode, Ordinal, Seconds},
+        catalog::{EpisodeChange, LAST_ORDINAL, NewEpisode, Ordinal, Seconds},
         ids::{EpisodeId, FileId, SeasonId},
         listing::{Field, FieldKind, Listing},
         text::{Description, Name},
@@ -75,7 +75,7 @@ fn next_number(conn: &mut PgConnection, season: SeasonId) -> QueryResult<i32> {
         .filter(episodes::season_id.eq(season.uuid()))
         .select(diesel::dsl::max(episodes::number))
         .first(conn)?;
-    Ok(last.map_or(1, |last| last.saturating_add(1)))
+    Ok(last.map_or(1, |last| last.saturating_add(1)).min(LAST_ORDINAL))
 }
 
 fn duration_of(conn: &mut PgConnection, file: FileId) -> QueryResult<Option<f64>> {

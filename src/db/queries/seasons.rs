@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::{
     db::schema::{seasons, series},
     domain::{
-        catalog::{NewSeason, Ordinal, SeasonChange},
+        catalog::{LAST_ORDINAL, NewSeason, Ordinal, SeasonChange},
         ids::{SeasonId, SeriesId},
         listing::{Field, FieldKind, Listing},
         text::{Description, Name},
@@ -61,7 +61,7 @@ fn next_number(conn: &mut PgConnection, series: SeriesId) -> QueryResult<i32> {
         .filter(seasons::series_id.eq(series.uuid()))
         .select(diesel::dsl::max(seasons::number))
         .first(conn)?;
-    Ok(last.map_or(1, |last| last.saturating_add(1)))
+    Ok(last.map_or(1, |last| last.saturating_add(1)).min(LAST_ORDINAL))
 }
 
 /// Changes a season; the number of rows changed.

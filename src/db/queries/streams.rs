@@ -30,7 +30,7 @@ pub static LISTING: Listing = Listing {
     fields: &[
         Field { name: "id", kind: FieldKind::Id, column: "t.id" },
         Field { name: "user_id", kind: FieldKind::Id, column: "t.user_id" },
-        Field { name: "episode_id", kind: FieldKind::Id, column: "t.episode_id" },
+        Field { name: "episode_id", kind: FieldKind::OptionalId, column: "t.episode_id" },
         Field {
             name: "file_id",
             kind: FieldKind::Link,

@@ -71,7 +71,8 @@ pub const STREAM_SERIES: Way = Way {
 };
 /// A stream → the genres of the series of its episode.
 pub const STREAM_GENRES: Way = Way {
-    parent: "SELECT user_id FROM streams WHERE id = {}",
+    // The stream of a file has no episode: the chain ends there.
+    parent: "SELECT user_id FROM streams WHERE id = {} AND episode_id IS NOT NULL",
     children: "t.id IN (SELECT gs.genre_id FROM streams st JOIN episodes e ON e.id = st.episode_id \
         JOIN seasons sn ON sn.id = e.season_id JOIN genres_series gs ON gs.series_id = sn.series_id \
         WHERE st.id = {})",

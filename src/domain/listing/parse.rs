@@ -41,7 +41,7 @@ struct Shape {
     filters: Vec<Filter>,
     q: Option<String>,
     sort: Vec<SortKey>,
-    /// The parameters as they came.
+    /// The parameters, as they came but for what makes no difference.
     pairs: Vec<(String, String)>,
 }
 
@@ -101,12 +101,18 @@ impl Reader {
 
 impl Shape {
     fn take(&mut self, listing: &'static Listing, name: &str, value: &str) -> Result<(), String> {
+        let mut spelling = value.to_owned();
         match name {
-            "sort" => self.sort = sort(listing, value)?,
+            "sort" => {
+                self.sort = sort(listing, value)?;
+                // `+` is said in three ways, and not at all.
+                spelling =
+                    value.split(',').map(|part| part.trim_start_matches(['+', ' '])).collect::<Vec<_>>().join(",");
+            }
             "q" if listing.search.is_some() => self.q = Some(text(value)?),
             _ => self.filters.push(filter(listing, name, value)?),
         }
-        self.pairs.push((name.to_owned(), value.to_owned()));
+        self.pairs.push((name.to_owned(), spelling));
         Ok(())
     }
 
@@ -154,7 +160,7 @@ fn continue_from(listing: &'static Listing, given: Shape, cursor: &Cursor, limit
 /// A sort key's value as the database writes it.
 fn key_value(kind: FieldKind, value: &str) -> Option<Value> {
     match kind {
-        FieldKind::Id => Uuid::parse_str(value).ok().map(Value::Id),
+        FieldKind::Id | FieldKind::OptionalId => Uuid::parse_str(value).ok().map(Value::Id),
         FieldKind::Text | FieldKind::LongText => (!value.contains('\0')).then(|| Value::Text(value.to_owned())),
         FieldKind::Number | FieldKind::OptionalNumber => {
             value.parse().ok().filter(|number: &f64| number.is_finite()).map(Value::Number)
@@ -239,7 +245,7 @@ fn unknown(listing: &Listing) -> String {
 
 fn field_value(field: &Field, value: &str) -> Result<Value, String> {
     match field.kind {
-        FieldKind::Id | FieldKind::Link => {
+        FieldKind::Id | FieldKind::OptionalId | FieldKind::Link => {
             Uuid::try_parse(value).map(Value::Id).map_err(|_| "must be a UUID".to_owned())
         }
         FieldKind::Text | FieldKind::LongText | FieldKind::Member => text(value).map(Value::Text),

@@ -133,8 +133,20 @@ async fn user(allowed: Streams, state: State, Id(id): Id<StreamId>) -> Answer {
 }
 
 async fn along<R: Shown>(allowed: Streams, state: State, id: StreamId, way: Way) -> Answer {
-    let found: R = state.playback.along(allowed.viewer(), id, way).await.map_err(of)?;
-    Ok(envelope::ok(R::FETCHED, R::Dto::from(&found)))
+    match state.playback.along::<R>(allowed.viewer(), id, way).await {
+        Ok(found) => Ok(envelope::ok(R::FETCHED, R::Dto::from(&found))),
+        Err(error) => Err(broken_off(&allowed, &state, id, error).await),
+    }
+}
+
+/// Where a chain ends: at the stream, or at its episode, which the stream of a file has not.
+async fn broken_off(allowed: &Streams, state: &State, id: StreamId, error: CatalogError) -> ApiError {
+    match error {
+        CatalogError::NotFound if state.playback.one(allowed.viewer(), id).await.is_ok() => {
+            ApiError::no_such(Episode::NOUN)
+        }
+        other => of(other),
+    }
 }
 
 async fn episode(allowed: Streams, state: State, Id(id): Id<StreamId>) -> Answer {
@@ -149,8 +161,13 @@ async fn series(allowed: Streams, state: State, Id(id): Id<StreamId>) -> Answer 
     along::<Series>(allowed, state, id, ways::STREAM_SERIES).await
 }
 
-async fn genres(allowed: Streams, state: State, Id(id): Id<Uuid>, query: ListQuery) -> Answer {
-    page_along::<Genre>(&allowed, &state, &query, Below { way: ways::STREAM_GENRES, id, noun: NOUN }).await
+async fn genres(allowed: Streams, state: State, Id(id): Id<StreamId>, query: ListQuery) -> Answer {
+    let request = query.against(Genre::LISTING)?;
+    let below = (ways::STREAM_GENRES, id.uuid());
+    match state.playback.list_along::<Genre>(allowed.viewer(), request.clone(), below).await {
+        Ok(page) => Ok(fresh_page::<Genre, GenreDto>(&query, &request, page, Genre::FETCHED_ALL)),
+        Err(error) => Err(broken_off(&allowed, &state, id, error).await),
+    }
 }
 
 async fn episodes_of_user(allowed: Streams, state: State, Id(id): Id<UserId>, query: ListQuery) -> Answer {

@@ -10,9 +10,43 @@ use super::{TABLE, Things};
 use crate::support::{
     app::{Answer, App},
     channels::tiny,
+    media::png,
     people::People,
     stores::TestDb,
 };
+
+#[actix_web::test]
+async fn bytes_of_users_can_do_nothing_in_a_browser_wherever_they_are_served() {
+    let db = TestDb::create();
+    let app = App::start(&db);
+    let owner = app.register().await;
+    let film = app.upload(&owner, "a.mp4", tiny().to_vec()).await.id();
+    let session = app.watch(&owner, json!({"file_id": film})).await;
+    let image = app.send_image(&owner, "a.png", png()).await.json()["id"].as_str().expect("an id").to_owned();
+    let shared = app.sharing(&owner, "A walk").await;
+    let picture = format!("/channel/picture/{}", shared.channel);
+    let mut paths = vec![
+        format!("/media/{film}"),
+        format!("/images/{image}"),
+        format!("/images/{image}?width=64"),
+        format!("/video/d/{}", shared.hash),
+        format!("/thumbnails/{}", shared.hash),
+        picture.clone(),
+        session.file().to_owned(),
+        session.poster(),
+    ];
+    for generated in [true, false] {
+        for path in &paths {
+            let answer = app.get(path, &owner).await;
+            assert_eq!(answer.status, 200, "{path}");
+            assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
+            let policy = answer.header("content-security-policy");
+            assert_eq!(policy, Some("default-src 'none'; sandbox"), "{path}, generated: {generated}");
+        }
+        app.set_picture(&owner, png()).await.response(200);
+        paths = vec![picture.clone()];
+    }
+}
 
 #[actix_web::test]
 async fn head_is_get_without_the_body() {
@@ -149,5 +183,15 @@ async fn every_origin_may_call_and_reads_the_headers_it_needs() {
             assert!(list("access-control-allow-headers").contains(name), "{name}");
         }
         assert!(answer.header("x-request-id").is_some());
+    }
+    for path in ["/series", "/images", "/collection", "/nowhere"] {
+        for method in ["TRACE", "get"] {
+            let preflight = app.request(Method::OPTIONS, path, None).header("origin", origin);
+            let answer = Answer::of(preflight.header("access-control-request-method", method)).await;
+            assert_eq!(answer.status, 400, "{method} {path}");
+            // In the shape of its contract.
+            let refusal = answer.refusal();
+            assert!(refusal.to_string().contains("Access-Control-Request-Method"), "{method} {path}: {refusal}");
+        }
     }
 }

@@ -98,6 +98,36 @@ async fn a_link_opens_what_its_stream_plays_now() {
 }
 
 #[actix_web::test]
+async fn a_stream_that_went_along_with_something_else_takes_no_heartbeat_on_any_node() {
+    let db = TestDb::create();
+    let plan = Plan::over(&db).with("PLAYHOUSE_PLAYBACK__SAVE_SECONDS", "8");
+    let nodes = [plan.start(), plan.start()];
+    let house = House::of(&nodes[0]).await;
+    let bob = nodes[0].register().await;
+    for goes in ["episode", "season", "account"] {
+        let season =
+            nodes[0].post("/seasons", &house.owner, json!({"name": "Two", "series_id": house.series})).await.id();
+        let body = json!({"name": "Pilot", "season_id": season, "duration_seconds": 600.0});
+        let episode = nodes[0].post("/episodes", &house.owner, body).await.id();
+        let whose = if goes == "account" { &bob } else { &house.ann };
+        let stream = id(&open(&nodes[0], whose, &episode).await);
+        for node in &nodes {
+            beat(node, &house.owner, &stream, json!({"position_seconds": 1})).await.data(200);
+        }
+        let path = match goes {
+            "episode" => format!("/episodes/{episode}"),
+            "season" => format!("/seasons/{season}"),
+            _ => format!("/users/{}", bob.id),
+        };
+        nodes[0].delete(&path, &house.owner).await.data(200);
+        let here = beat(&nodes[0], &house.owner, &stream, json!({"position_seconds": 2})).await;
+        assert_eq!(here.status, 404, "{goes}");
+        let there = async || beat(&nodes[1], &house.owner, &stream, json!({"position_seconds": 2})).await.status == 404;
+        assert!(eventually(Duration::from_secs(3), there).await, "{goes}");
+    }
+}
+
+#[actix_web::test]
 async fn nothing_is_refused_for_a_poster() {
     let db = TestDb::create();
     let app = App::start(&db);
