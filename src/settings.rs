@@ -227,6 +227,7 @@ pub struct MediaSettings {
     pub chunk_bytes: usize,
     pub tool_deadline_ms: u64,
     pub tool_parallel: usize,
+    pub tool_wait_ms: u64,
     pub tool_memory_bytes: u64,
     pub ffprobe: PathBuf,
     pub ffmpeg: PathBuf,
@@ -333,6 +334,9 @@ impl Settings {
             ("channels.announced_most", self.channels.announced_most >= 1, "is 1 at least"),
             ("channels.picture_limit_bytes", self.channels.picture_limit_bytes >= 1, "is 1 at least"),
             ("database.pool_size", self.database.pool_size <= 1000, "is 1000 at most"),
+            ("database.deadline_ms", self.database.deadline_ms >= 1, "is 1 at least"),
+            // To Postgres 0 is no limit.
+            ("database.statement_timeout_ms", self.database.statement_timeout_ms >= 1, "is 1 at least"),
             ("database.queue", self.database.queue >= 1, "is 1 at least"),
             ("redis.timeout_ms", self.redis.timeout_ms >= 1, "is 1 at least"),
             ("redis.probe_ms", self.redis.probe_ms >= 10, "is 10 at least"),
@@ -343,7 +347,9 @@ impl Settings {
                 (4096..=4 * 1024 * 1024).contains(&self.media.chunk_bytes),
                 "lies between 4096 and 4194304",
             ),
+            ("media.tool_deadline_ms", self.media.tool_deadline_ms >= 1, "is 1 at least"),
             ("media.tool_parallel", self.media.tool_parallel >= 1, "is 1 at least"),
+            ("media.tool_wait_ms", self.media.tool_wait_ms >= 1, "is 1 at least"),
             (
                 "http.unsent_bytes",
                 (16 * 1024..=16 * 1024 * 1024).contains(&self.http.unsent_bytes),

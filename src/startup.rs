@@ -232,7 +232,7 @@ pub async fn build(settings: Settings, listener: TcpListener) -> Result<Server, 
     let store = Store::open(&settings.media_dir, homes)
         .map_err(|cause| StartError::Media { folder: settings.media_dir.clone(), cause })?;
     let tools = Tools::new(&settings.media);
-    let framer = Framer::new(&settings.media, tools.clone(), settings.images.max_pixels);
+    let framer = Framer::new(&settings.media, tools.clone(), &settings.images);
     let examiners = Examiners { prober: Prober::new(&settings.media, tools), framer: framer.clone() };
     let stores = FileStores { db: db.clone(), cache: cache.clone(), store };
     let files = Files::new(stores, examiners, &settings.media, &settings.images);

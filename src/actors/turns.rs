@@ -11,6 +11,9 @@ const REMEMBERED: u64 = 10_000;
 /// What nobody asks for is forgotten after so long.
 const FORGOTTEN: Duration = Duration::from_mins(10);
 
+/// A turn, until it is dropped.
+pub(super) type Turn = OwnedMutexGuard<()>;
+
 /// Whose turn it is, by what is worked on. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Turns<K>(Held<K, Arc<Mutex<()>>, RandomState>);
@@ -37,7 +40,7 @@ impl<K: Hash + Eq + Send + Sync + 'static> Turns<K> {
     }
 
     /// Waits until nobody else has the turn of `key`; it is over when what this gives is dropped.
-    pub(super) async fn wait(&self, key: K) -> OwnedMutexGuard<()> {
+    pub(super) async fn wait(&self, key: K) -> Turn {
         self.0.get_with(key, Arc::default).lock_owned().await
     }
 }

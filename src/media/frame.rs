@@ -163,8 +163,8 @@ mod tests {
 
     use super::*;
     use crate::media::{
-        samples::{Folder, make, pixels, tools},
-        tool::Tools,
+        samples::{Folder, limits, make, pixels, tools},
+        tool::{ToolError, Tools},
     };
 
     struct Bench {
@@ -176,7 +176,7 @@ mod tests {
     impl Bench {
         fn new() -> Self {
             let (settings, tools) = tools();
-            Self { framer: Framer::new(&settings, tools.clone(), 50_000_000), tools, folder: Folder::new() }
+            Self { framer: Framer::new(&settings, tools.clone(), &limits()), tools, folder: Folder::new() }
         }
 
         /// Makes a video of the lavfi source `source`, under a name without meaning.
@@ -367,7 +367,10 @@ mod tests {
     async fn a_missing_program_is_no_fault_of_the_file() {
         let (mut settings, tools) = tools();
         settings.ffmpeg = "no-such-program".into();
-        let error = Framer::new(&settings, tools, 1).thumbnail(Path::new("/"), MediaType::Mp4, &lasting(2.0)).await;
-        assert!(matches!(error, Err(FrameError::Unavailable(program)) if program == "no-such-program"));
+        let error =
+            Framer::new(&settings, tools, &limits()).thumbnail(Path::new("/"), MediaType::Mp4, &lasting(2.0)).await;
+        assert!(
+            matches!(error, Err(FrameError::Unavailable(ToolError::Missing(program))) if program == "no-such-program")
+        );
     }
 }

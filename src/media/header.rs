@@ -15,10 +15,12 @@ use std::{
 
 pub(super) use self::webp::FirstFrame;
 use self::{hopping::Hopping, jpeg::Coded};
-use crate::domain::media::MediaType;
+use crate::{domain::media::MediaType, settings::ImageSettings};
 
 /// Bytes of a PNG up to the colour type in its header.
 const PNG_START: usize = 26;
+/// Scans of a progressive JPEG as most encoders make them. Those of the most eager have some fifty.
+const USUAL_SCANS: u32 = 10;
 
 /// Why a file is not taken for the image that its first bytes say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -125,12 +127,12 @@ impl Header {
 ///
 /// # Errors
 /// See [`NotAnImage`].
-pub(super) fn read(path: &Path, kind: MediaType, most_pixels: u32) -> Result<Header, NotAnImage> {
+pub(super) fn read(path: &Path, kind: MediaType, limits: &ImageSettings) -> Result<Header, NotAnImage> {
     let open = || File::open(path).map_err(|_| NotAnImage::Unreadable);
     let jpeg = match kind {
-        MediaType::Jpeg => Some(walk_jpeg(open()?)?),
+        MediaType::Jpeg => Some(walk_jpeg(open()?, limits.max_jpeg_segments)?),
         MediaType::Avif => {
-            walk_avif(open()?)?;
+            walk_avif(open()?, limits.max_avif_boxes)?;
             None
         }
         _ => None,
@@ -146,12 +148,12 @@ pub(super) fn read(path: &Path, kind: MediaType, most_pixels: u32) -> Result<Hea
         return Err(NotAnImage::Unreadable);
     }
     let mut header = Header { width, height, orientation: Orientation::Upright, first_frame: None };
-    if header.pixels() > u64::from(most_pixels) {
-        return Err(NotAnImage::TooManyPixels(most_pixels));
+    if header.pixels() > u64::from(limits.max_pixels) {
+        return Err(NotAnImage::TooManyPixels(limits.max_pixels));
     }
     match &jpeg {
-        Some(coded) => jpeg_holds(coded, &header)?,
-        None => holds(BufReader::new(open()?), kind, &header)?,
+        Some(coded) => jpeg_holds(coded, &header, limits)?,
+        None => holds(BufReader::new(open()?), kind, &header, limits.max_png_metadata_bytes)?,
     }
     if kind == MediaType::WebP {
         header.first_frame = first_frame(&mut BufReader::new(open()?), &header)?;
@@ -161,24 +163,21 @@ pub(super) fn read(path: &Path, kind: MediaType, most_pixels: u32) -> Result<Hea
 }
 
 /// Refuses a JPEG that is cut off, or of too many segments.
-fn walk_jpeg(file: File) -> Result<Coded, NotAnImage> {
-    let coded = jpeg::coded(BufReader::new(file)).map_err(|_| NotAnImage::CutOff)?;
-    if coded.segments > jpeg::MOST_SEGMENTS {
-        return Err(NotAnImage::TooManySegments(jpeg::MOST_SEGMENTS));
-    }
-    Ok(coded)
+fn walk_jpeg(file: File, most: u32) -> Result<Coded, NotAnImage> {
+    let coded = jpeg::coded(BufReader::new(file), most).map_err(|_| NotAnImage::CutOff)?;
+    if coded.segments > most { Err(NotAnImage::TooManySegments(most)) } else { Ok(coded) }
 }
 
 /// Refuses an AVIF of too many boxes.
-fn walk_avif(file: File) -> Result<(), NotAnImage> {
-    let boxes = avif::boxes(&mut BufReader::new(file)).map_err(|_| NotAnImage::Unreadable)?;
-    if boxes > avif::MOST_BOXES { Err(NotAnImage::TooManyBoxes(avif::MOST_BOXES)) } else { Ok(()) }
+fn walk_avif(file: File, most: u32) -> Result<(), NotAnImage> {
+    let boxes = avif::boxes(&mut BufReader::new(file), most).map_err(|_| NotAnImage::Unreadable)?;
+    if boxes > most { Err(NotAnImage::TooManyBoxes(most)) } else { Ok(()) }
 }
 
 /// Refuses a JPEG that cannot hold so many pixels, or costs more than they do.
-fn jpeg_holds(coded: &Coded, header: &Header) -> Result<(), NotAnImage> {
+fn jpeg_holds(coded: &Coded, header: &Header, limits: &ImageSettings) -> Result<(), NotAnImage> {
     let pixels = header.pixels();
-    let most = jpeg::most_scans(pixels);
+    let most = most_scans(pixels, limits);
     if coded.scans > most {
         return Err(NotAnImage::TooManyScans(most));
     }
@@ -186,18 +185,24 @@ fn jpeg_holds(coded: &Coded, header: &Header) -> Result<(), NotAnImage> {
     if coded.bytes >= pixels / 64 / 8 { Ok(()) } else { Err(NotAnImage::Lies) }
 }
 
+/// Scans that a JPEG of so many pixels may have.
+fn most_scans(pixels: u64, limits: &ImageSettings) -> u32 {
+    let affordable = u32::try_from(limits.max_jpeg_scanned_pixels / pixels.max(1)).unwrap_or(u32::MAX);
+    affordable.max(USUAL_SCANS).min(limits.max_jpeg_scans)
+}
+
 /// Refuses a file that cannot hold so many pixels, or costs more than they do. (WebP and AVIF say a surface of one
 /// colour in a few bytes.)
-fn holds(mut file: BufReader<File>, kind: MediaType, header: &Header) -> Result<(), NotAnImage> {
+fn holds(mut file: BufReader<File>, kind: MediaType, header: &Header, most_besides: u64) -> Result<(), NotAnImage> {
     let unreadable = |_| NotAnImage::Unreadable;
     let pixels = header.pixels();
     let enough = match kind {
         MediaType::Png => {
             let bits = bits_a_pixel(&mut file).map_err(unreadable)?;
             file.rewind().map_err(unreadable)?;
-            let held = png::held(file).map_err(unreadable)?;
-            if held.besides > png::MOST_BESIDES {
-                return Err(NotAnImage::TooMuchBesides(png::MOST_BESIDES));
+            let held = png::held(file, most_besides).map_err(unreadable)?;
+            if held.besides > most_besides {
+                return Err(NotAnImage::TooMuchBesides(most_besides));
             }
             // Deflate makes of a byte 1032 at most.
             held.picture >= pixels.saturating_mul(bits) / 8 / 1032
@@ -243,13 +248,46 @@ fn orientation(mut file: impl BufRead + io::Seek) -> Orientation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::samples::{Folder, webp_canvas, webp_frame, webp_of};
+    use crate::media::samples::{Folder, limits, webp_canvas, webp_frame, webp_of};
 
     fn read_bytes(bytes: &[u8], kind: MediaType) -> Result<Header, NotAnImage> {
+        read_within(bytes, kind, &limits())
+    }
+
+    fn read_within(bytes: &[u8], kind: MediaType, limits: &ImageSettings) -> Result<Header, NotAnImage> {
         let folder = Folder::new();
         let path = folder.join("image");
         std::fs::write(&path, bytes).unwrap();
-        read(&path, kind, 50_000_000)
+        read(&path, kind, limits)
+    }
+
+    #[test]
+    fn each_limit_is_that_of_its_setting() {
+        let limits = ImageSettings {
+            max_bytes: 1,
+            max_pixels: 11,
+            max_jpeg_scans: 12,
+            max_jpeg_scanned_pixels: 1,
+            max_jpeg_segments: 14,
+            max_avif_boxes: 15,
+            max_png_metadata_bytes: 16,
+        };
+        let refused = |bytes: &[u8], kind| read_within(bytes, kind, &limits).unwrap_err();
+        assert_eq!(refused(&png(4, 3, 8, 6, 100), MediaType::Png), NotAnImage::TooManyPixels(11));
+        let text = [b"CRC!", &17_u32.to_be_bytes()[..], b"tEXta\0", &[b'b'; 15], b"CRC!"].concat();
+        assert_eq!(refused(&[png(3, 3, 8, 6, 100), text].concat(), MediaType::Png), NotAnImage::TooMuchBesides(16));
+        let frame = b"\xff\xd8\xff\xc0\0\x0b\x08\0\x03\0\x03\x01\x01\x11\0".as_slice();
+        let jpeg = |segment: &[u8], count| [frame, &segment.repeat(count), b"\xff\xd9"].concat();
+        assert_eq!(refused(&jpeg(b"\xff\xfe\0\x02", 14), MediaType::Jpeg), NotAnImage::TooManySegments(14));
+        // No pixel is gone over twice, but the usual scans are always taken.
+        let scans = |count| jpeg(b"\xff\xda\0\x02", count);
+        assert_eq!(refused(&scans(11), MediaType::Jpeg), NotAnImage::TooManyScans(10));
+        assert!(read_within(&scans(10), MediaType::Jpeg, &limits).is_ok());
+        let plenty = ImageSettings { max_jpeg_scanned_pixels: 1000, ..limits };
+        let error = read_within(&scans(13), MediaType::Jpeg, &plenty).unwrap_err();
+        assert_eq!(error, NotAnImage::TooManyScans(12));
+        let avif = [b"\0\0\0\x10ftypavif\0\0\0\0".as_slice(), &b"\0\0\0\x08free".repeat(15)].concat();
+        assert_eq!(refused(&avif, MediaType::Avif), NotAnImage::TooManyBoxes(15));
     }
 
     /// With so many bytes of a picture, all of them zero.

@@ -6,7 +6,6 @@ use std::{
     fs::File,
     io::{self, Seek as _},
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use tokio::sync::OwnedSemaphorePermit;
@@ -16,7 +15,10 @@ use super::{
     header::{self, FirstFrame, Header, NotAnImage},
     still::{FrameError, Framer, Input, Still},
 };
-use crate::domain::media::{FileKind, MediaFacts, MediaType};
+use crate::{
+    domain::media::{FileKind, MediaFacts, MediaType},
+    settings::ImageSettings,
+};
 
 /// Bytes a copy may have. One of the largest size with nothing but noise in it has a third of that.
 const MOST_BYTES: u64 = 16 * 1024 * 1024;
@@ -85,12 +87,12 @@ impl Framer {
         if kind.kind() != FileKind::Image {
             return Err(NotAnImage::Unreadable.into());
         }
-        let (path, most): (PathBuf, u32) = (path.to_owned(), self.most_pixels);
-        let place = Arc::clone(&self.headers).acquire_owned().await;
+        let (path, limits): (PathBuf, ImageSettings) = (path.to_owned(), self.limits);
+        let place = self.tools.place(&self.headers, "the reading of headers").await?;
         let read = move || {
             // Free when it has been read, also where nobody waits for it any more.
             let _place = place;
-            header::read(&path, kind, most)
+            header::read(&path, kind, &limits)
         };
         // A panic in the reading of a hostile header is the header's fault.
         let read = tokio::task::spawn_blocking(read).await;
@@ -99,8 +101,8 @@ impl Framer {
 
     /// The frame that was found in the WebP at `path`, on the same disk.
     async fn taken_out(&self, first: FirstFrame, path: &Path) -> Result<TakenOut, FrameError> {
-        let (path, frames) = (path.to_owned(), Arc::clone(&self.frames));
-        let place = frames.acquire_owned().await.map_err(|error| FrameError::Fault(Box::new(error)))?;
+        let path = path.to_owned();
+        let place = self.tools.place(&self.frames, "ffmpeg").await?;
         let take_out = move || {
             let mut file = tempfile::tempfile_in(path.parent().unwrap_or(&path))?;
             first.take_out(&mut File::open(path)?, &mut file)?;

@@ -30,14 +30,14 @@ pub enum ProbeError {
     #[error("no audio or video in it")]
     NotMedia,
     /// Not readable as what its first bytes say.
-    #[error("not readable as its type: {0}")]
-    Malformed(String),
+    #[error("not readable as its type")]
+    Malformed,
     /// The probe was killed at its deadline.
     #[error("the probe took too long")]
     Timeout,
-    /// The probe program is not on this machine.
-    #[error("the probe is not available: {0}")]
-    Unavailable(String),
+    /// The probe program is not on this machine, or others' files keep it busy.
+    #[error("the probe is not available")]
+    Unavailable(#[source] ToolError),
     /// A fault of ours.
     #[error("the probe failed")]
     Fault(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -46,9 +46,10 @@ pub enum ProbeError {
 impl From<ToolError> for ProbeError {
     fn from(error: ToolError) -> Self {
         match error {
-            ToolError::Missing(program) => Self::Unavailable(program),
+            ToolError::Missing(_) | ToolError::Busy { .. } => Self::Unavailable(error),
             ToolError::Timeout(_) => Self::Timeout,
-            ToolError::TooMuch(_) => Self::Malformed("more to say about it than is taken".to_owned()),
+            // No film has so much to say.
+            ToolError::TooMuch(_) => Self::Malformed,
             ToolError::Fault { .. } => Self::Fault(Box::new(error)),
         }
     }
@@ -132,8 +133,9 @@ impl Prober {
         let demuxer = kind.demuxers().filter(|_| is_played).ok_or(ProbeError::NotMedia)?;
         let output = self.tools.run(self.command(path, demuxer)).await?;
         if !output.status.success() {
-            let line = output.stderr.lines().last().unwrap_or_default().to_owned();
-            return Err(ProbeError::Malformed(line));
+            // With the path of the file: for the log alone.
+            tracing::debug!(said = output.stderr.lines().last(), "the probe cannot read a file");
+            return Err(ProbeError::Malformed);
         }
         let report =
             serde_json::from_slice::<Report>(&output.stdout).map_err(|error| ProbeError::Fault(error.into()))?;
@@ -249,7 +251,7 @@ mod tests {
             let is_probed = |kind: &MediaType| matches!(kind.kind(), FileKind::Video | FileKind::Audio);
             for kind in MediaType::ALL.into_iter().filter(is_probed) {
                 let error = prober.probe(&path, kind).await.unwrap_err();
-                assert!(matches!(error, ProbeError::Malformed(_) | ProbeError::NotMedia), "{kind:?}: {error}");
+                assert!(matches!(error, ProbeError::Malformed | ProbeError::NotMedia), "{kind:?}: {error}");
             }
         }
     }
@@ -273,7 +275,7 @@ mod tests {
         std::fs::write(&sync_word, b"\xff\xf1#EXTM3U\n#EXTINF:1,\n").unwrap();
         for (file, kind) in [(empty, MediaType::Matroska), (sync_word, MediaType::Aac)] {
             let error = prober.probe(&file, kind).await.unwrap_err();
-            assert!(matches!(error, ProbeError::NotMedia | ProbeError::Malformed(_)), "{kind:?}: {error}");
+            assert!(matches!(error, ProbeError::NotMedia | ProbeError::Malformed), "{kind:?}: {error}");
         }
     }
 }

@@ -6,13 +6,22 @@ use std::{
 };
 
 use super::tool::{LITTLE_OUTPUT, ToolRun, Tools};
-use crate::settings::{MediaSettings, Settings};
+use crate::settings::{ImageSettings, MediaSettings, Settings};
+
+fn settings() -> Settings {
+    Settings::from_variables(config::Map::new()).unwrap()
+}
 
 /// The default settings, and a runner with their limits.
 pub(super) fn tools() -> (MediaSettings, Tools) {
-    let settings = Settings::from_variables(config::Map::new()).unwrap().media;
+    let settings = settings().media;
     let tools = Tools::new(&settings);
     (settings, tools)
+}
+
+/// What an image may have by default.
+pub(super) fn limits() -> ImageSettings {
+    settings().images
 }
 
 /// A folder that goes away with its value.

@@ -17,7 +17,7 @@ use super::{
     input::{GIVEN, guarded},
     tool::{ToolError, ToolOutput, ToolRun, Tools},
 };
-use crate::settings::MediaSettings;
+use crate::settings::{ImageSettings, MediaSettings};
 
 /// Why there is no picture.
 #[derive(Debug, thiserror::Error)]
@@ -31,9 +31,9 @@ pub enum FrameError {
     /// ffmpeg was killed at its deadline.
     #[error("making the picture took too long")]
     Timeout,
-    /// ffmpeg is not on this machine.
-    #[error("pictures cannot be made: {0} is missing")]
-    Unavailable(String),
+    /// ffmpeg is not on this machine, or others' files keep it busy.
+    #[error("pictures cannot be made now")]
+    Unavailable(#[source] ToolError),
     /// A fault of ours.
     #[error("making the picture failed")]
     Fault(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -42,7 +42,7 @@ pub enum FrameError {
 impl From<ToolError> for FrameError {
     fn from(error: ToolError) -> Self {
         match error {
-            ToolError::Missing(program) => Self::Unavailable(program),
+            ToolError::Missing(_) | ToolError::Busy { .. } => Self::Unavailable(error),
             ToolError::Timeout(_) => Self::Timeout,
             ToolError::TooMuch(_) | ToolError::Fault { .. } => Self::Fault(Box::new(error)),
         }
@@ -52,10 +52,10 @@ impl From<ToolError> for FrameError {
 /// ffmpeg, ready to make still pictures. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Framer {
-    tools: Tools,
+    pub(super) tools: Tools,
     program: PathBuf,
     /// Larger images are refused by their headers, before they are decoded.
-    pub(super) most_pixels: u32,
+    pub(super) limits: ImageSettings,
     /// Who holds one reads a header, parts of which may be as large as the file.
     pub(super) headers: Arc<Semaphore>,
     /// Who holds one has a frame of a file on the disk.
@@ -86,12 +86,12 @@ pub(super) struct Still<'a> {
 }
 
 impl Framer {
-    /// With the program of section `media`; images may have so many pixels.
+    /// With the program of section `media`, for images within the limits of section `images`.
     #[must_use]
-    pub fn new(settings: &MediaSettings, tools: Tools, most_pixels: u32) -> Self {
+    pub fn new(settings: &MediaSettings, tools: Tools, limits: &ImageSettings) -> Self {
         let headers = Arc::new(Semaphore::new(settings.tool_parallel));
         let frames = Arc::new(Semaphore::new(settings.tool_parallel));
-        Self { tools, program: settings.ffmpeg.clone(), most_pixels, headers, frames }
+        Self { tools, program: settings.ffmpeg.clone(), limits: *limits, headers, frames }
     }
 
     /// Runs ffmpeg; the picture is what it says.

@@ -21,7 +21,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _},
     process::{Child, Command},
-    sync::{OnceCell, Semaphore},
+    sync::{OnceCell, OwnedSemaphorePermit, Semaphore},
 };
 
 use crate::settings::{MediaSettings, millis};
@@ -37,6 +37,14 @@ pub enum ToolError {
     /// The program, or `prlimit`, is not on this machine.
     #[error("the program {0} was not found")]
     Missing(String),
+    /// Others used all places for too long.
+    #[error("no place came free for {tool} within {waited:?}")]
+    Busy {
+        /// Which tool.
+        tool: &'static str,
+        /// How long it was waited for.
+        waited: Duration,
+    },
     /// Killed at the deadline.
     #[error("{0} took too long and was killed")]
     Timeout(&'static str),
@@ -86,6 +94,7 @@ pub struct ToolRun {
 #[derive(Debug, Clone)]
 pub struct Tools {
     permits: Arc<Semaphore>,
+    patience: Duration,
     deadline: Duration,
     memory: u64,
     jail: Arc<OnceCell<Vec<OsString>>>,
@@ -97,27 +106,31 @@ impl Tools {
     pub fn new(settings: &MediaSettings) -> Self {
         Self {
             permits: Arc::new(Semaphore::new(settings.tool_parallel)),
+            patience: millis(settings.tool_wait_ms),
             deadline: millis(settings.tool_deadline_ms),
             memory: settings.tool_memory_bytes,
             jail: Arc::new(OnceCell::new()),
         }
     }
 
-    /// Waits for a free place, runs the tool and gives what it said. The deadline counts from the
-    /// start of the tool. A dropped future kills the tool.
+    /// Waits for a free place, `media.tool_wait_ms` at most, runs the tool and gives what it said. The deadline counts
+    /// from the start of the tool. A dropped future kills the tool.
     ///
     /// # Errors
     /// See [`ToolError`]; a tool that ran and failed is no error here.
     pub async fn run(&self, run: ToolRun) -> Result<ToolOutput, ToolError> {
         let name = run.name;
-        let permit = self.permits.acquire().await;
+        let permit = self.place(&self.permits, name).await;
         let begin = Instant::now();
-        let result = self.limited(run).await;
-        drop(permit);
+        let result = match permit {
+            Ok(_permit) => self.limited(run).await,
+            Err(busy) => Err(busy),
+        };
         let outcome = match &result {
             Ok(output) if output.status.success() => "success",
             Ok(_) => "failure",
             Err(ToolError::Missing(_)) => "missing",
+            Err(ToolError::Busy { .. }) => "busy",
             Err(ToolError::Timeout(_)) => "timeout",
             Err(ToolError::TooMuch(_)) => "too_much",
             Err(ToolError::Fault { .. }) => "fault",
@@ -125,6 +138,20 @@ impl Tools {
         metrics::histogram!("playhouse_tool_seconds", "tool" => name).record(begin.elapsed().as_secs_f64());
         metrics::counter!("playhouse_tool_runs_total", "tool" => name, "outcome" => outcome).increment(1);
         result
+    }
+
+    /// One of `places`, in which something is done for the tool; waited for as [`Tools::run`] does.
+    ///
+    /// # Errors
+    /// [`ToolError::Busy`].
+    pub(super) async fn place(
+        &self,
+        places: &Arc<Semaphore>,
+        tool: &'static str,
+    ) -> Result<OwnedSemaphorePermit, ToolError> {
+        let busy = || ToolError::Busy { tool, waited: self.patience };
+        let place = tokio::time::timeout(self.patience, Arc::clone(places).acquire_owned()).await;
+        place.map_err(|_| busy())?.map_err(|_| busy())
     }
 
     async fn limited(&self, run: ToolRun) -> Result<ToolOutput, ToolError> {
@@ -314,6 +341,23 @@ mod tests {
         let run = ToolRun { input: Some(file), ..shell("cat /dev/stdin /dev/stdin") };
         let output = tools(5000, PLENTY).run(run).await.unwrap();
         assert_eq!((output.status.success(), output.stdout), (true, b"givengiven".to_vec()), "{}", output.stderr);
+    }
+
+    #[tokio::test]
+    async fn no_more_tools_run_at_once_than_may_and_nobody_waits_for_ever() {
+        let mut settings = Settings::from_variables(config::Map::new()).unwrap().media;
+        (settings.tool_parallel, settings.tool_wait_ms) = (1, 3000);
+        let tools = Tools::new(&settings);
+        let marker = std::env::temp_dir().join(format!("playhouse-tool-{}", uuid::Uuid::now_v7()));
+        let script = format!("mkdir {0} && sleep 0.3 && rmdir {0}", marker.display());
+        let (one, two) = tokio::join!(tools.run(shell(&script)), tools.run(shell(&script)));
+        assert!(one.unwrap().status.success() && two.unwrap().status.success(), "they ran at the same time");
+        settings.tool_wait_ms = 200;
+        let tools = Tools::new(&settings);
+        let (one, two) = tokio::join!(tools.run(shell("sleep 1")), tools.run(shell("true")));
+        assert!(one.unwrap().status.success());
+        assert!(matches!(two, Err(ToolError::Busy { tool: "shell", .. })), "{two:?}");
+        assert!(tools.run(shell("true")).await.unwrap().status.success(), "its place is free again");
     }
 
     #[tokio::test]

@@ -42,11 +42,13 @@ pub struct StorageSettings {
     pub backoff_ms: u64,
     pub part_bytes: usize,
     pub parallel_parts: usize,
+    pub parallel_fetches: usize,
+    pub fetch_wait_ms: u64,
     pub redirect_seconds: u32,
 }
 
 impl StorageSettings {
-    pub(super) fn rules(&self) -> [Rule; 13] {
+    pub(super) fn rules(&self) -> [Rule; 15] {
         let (key, secret) = (self.access_key_id.expose_secret(), self.secret_access_key.expose_secret());
         [
             (
@@ -84,6 +86,8 @@ impl StorageSettings {
                 "lies between 5242880 and 268435456",
             ),
             ("storage.parallel_parts", (1..=64).contains(&self.parallel_parts), "lies between 1 and 64"),
+            ("storage.parallel_fetches", self.parallel_fetches >= 1, "is 1 at least"),
+            ("storage.fetch_wait_ms", self.fetch_wait_ms >= 1, "is 1 at least"),
             ("storage.region", !self.region.is_empty(), "must not be empty"),
             ("storage.connect_timeout_ms", self.connect_timeout_ms >= 1, "is 1 at least"),
             (
@@ -96,19 +100,31 @@ impl StorageSettings {
 }
 
 /// Section `images`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "config/default.toml is the text of every setting")]
 pub struct ImageSettings {
     pub max_bytes: u64,
     pub max_pixels: u32,
+    pub max_jpeg_scans: u32,
+    pub max_jpeg_scanned_pixels: u64,
+    pub max_jpeg_segments: u32,
+    pub max_avif_boxes: u32,
+    pub max_png_metadata_bytes: u64,
 }
 
 impl ImageSettings {
-    pub(super) fn rules(&self) -> [Rule; 2] {
+    pub(super) fn rules(&self) -> [Rule; 7] {
+        // More are not walked through for orientation and size.
+        let parts = 1..=100_000;
         [
             ("images.max_bytes", self.max_bytes >= 1, "is 1 at least"),
             ("images.max_pixels", self.max_pixels >= 1, "is 1 at least"),
+            ("images.max_jpeg_scans", self.max_jpeg_scans >= 1, "is 1 at least"),
+            ("images.max_jpeg_scanned_pixels", self.max_jpeg_scanned_pixels >= 1, "is 1 at least"),
+            ("images.max_jpeg_segments", parts.contains(&self.max_jpeg_segments), "lies between 1 and 100000"),
+            ("images.max_avif_boxes", parts.contains(&self.max_avif_boxes), "lies between 1 and 100000"),
+            ("images.max_png_metadata_bytes", self.max_png_metadata_bytes >= 1, "is 1 at least"),
         ]
     }
 }

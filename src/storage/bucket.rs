@@ -6,7 +6,12 @@
 
 mod parts;
 
-use std::{ops::Range, path::Path as FilePath, sync::Arc, time::Duration};
+use std::{
+    ops::Range,
+    path::Path as FilePath,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use backon::{ExponentialBuilder, Retryable as _};
 use bytes::Bytes;
@@ -20,7 +25,7 @@ use object_store::{
 };
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::ExposeSecret as _;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::parts::Parcel;
 pub(super) use self::parts::Sending;
@@ -40,6 +45,8 @@ const MOST_NAME: usize = 1500;
 const NO_BUCKET: &str = "NoSuchBucket";
 /// So long whoever asks whether the bucket is ready waits for it.
 const READY_WITHIN: Duration = Duration::from_millis(900);
+/// Bytes of a small file: an image is one.
+const SMALL: u64 = 32 * 1024 * 1024;
 /// The pauses between tries do not grow beyond this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
@@ -60,6 +67,9 @@ pub enum BucketError {
         /// Bytes that should have come.
         wanted: u64,
     },
+    /// Others' files used all places for too long.
+    #[error("no place came free within {0:?}")]
+    Busy(Duration),
     /// The bytes that were to be sent could not be read.
     #[error("the bytes to send could not be read")]
     Unread(#[source] std::io::Error),
@@ -154,6 +164,11 @@ struct Inner {
     part_bytes: usize,
     /// Who holds one holds a part in memory.
     parts: Arc<Semaphore>,
+    /// Parts that have arrived, of all files.
+    arrived: AtomicU64,
+    /// Who holds one has bytes of the bucket on the disk, for a tool: large ones, or small.
+    fetches: [Arc<Semaphore>; 2],
+    fetch_wait: Duration,
     timeout: Duration,
     read_timeout: Duration,
     pauses: ExponentialBuilder,
@@ -197,6 +212,9 @@ impl Bucket {
             prefix: settings.prefix.clone(),
             part_bytes: settings.part_bytes,
             parts: Arc::new(Semaphore::new(settings.parallel_parts)),
+            arrived: AtomicU64::default(),
+            fetches: std::array::from_fn(|_| Arc::new(Semaphore::new(settings.parallel_fetches))),
+            fetch_wait: millis(settings.fetch_wait_ms),
             timeout,
             read_timeout: millis(settings.read_timeout_ms),
             pauses,
@@ -208,6 +226,17 @@ impl Bucket {
 
     fn key(&self, id: FileId) -> Key {
         Key::from(format!("{}{id}", self.0.prefix))
+    }
+
+    /// A place for so many bytes of the bucket on the disk. Small files do not wait for films.
+    ///
+    /// # Errors
+    /// [`BucketError::Busy`].
+    pub(super) async fn place_for(&self, length: u64) -> Result<OwnedSemaphorePermit, BucketError> {
+        let [large, small] = &self.0.fetches;
+        let places = Arc::clone(if length > SMALL { large } else { small });
+        let place = tokio::time::timeout(self.0.fetch_wait, places.acquire_owned()).await;
+        place.map_err(|_| BucketError::Busy(self.0.fetch_wait))?.map_err(|_| BucketError::GivenUp)
     }
 
     /// Sends the whole file at `path` as the object of `id`. Dropped before it is done, or failed, it leaves
@@ -368,7 +397,7 @@ fn is_passing(error: &StoreError) -> bool {
                 | object_store::Error::InvalidPath { .. }
         ),
         StoreError::Bucket(BucketError::Silent(_) | BucketError::Short { .. }) => true,
-        StoreError::Bucket(BucketError::Unread(_) | BucketError::GivenUp)
+        StoreError::Bucket(BucketError::Busy(_) | BucketError::Unread(_) | BucketError::GivenUp)
         | StoreError::NotFound
         | StoreError::TooLarge(_)
         | StoreError::Full(_)

@@ -20,9 +20,9 @@ const PIECE: usize = 256 * 1024;
 /// First bytes that are kept.
 const HEAD: usize = 8192;
 
-/// The arriving bytes on disk; they go when this is dropped.
+/// Bytes in the instance's own folder, arriving ones among them; they go when this is dropped.
 #[derive(Debug)]
-struct Temporary {
+pub(super) struct Temporary {
     place: Arc<Place>,
     id: FileId,
     kept: Kept,
@@ -42,7 +42,11 @@ enum Kept {
 }
 
 impl Temporary {
-    fn path(&self) -> PathBuf {
+    pub(super) const fn new(place: Arc<Place>, id: FileId) -> Self {
+        Self { place, id, kept: Kept::Nowhere, under_way: None }
+    }
+
+    pub(super) fn path(&self) -> PathBuf {
         self.place.journal(self.id)
     }
 
@@ -120,7 +124,7 @@ pub struct Incoming {
 
 impl Incoming {
     pub(super) async fn begin(place: Arc<Place>, id: FileId, limit: u64) -> Result<Self, StoreError> {
-        let temporary = Temporary { place, id, kept: Kept::Nowhere, under_way: None };
+        let temporary = Temporary::new(place, id);
         let path = temporary.path();
         let file = blocking(move || OpenOptions::new().write(true).create_new(true).open(path)).await?;
         let writer = Writer { file, hash: Sha256::new() };
@@ -263,6 +267,11 @@ impl Received {
     #[must_use]
     pub fn head(&self) -> &[u8] {
         &self.head
+    }
+
+    /// They stay where they are, and go when what this gives is dropped.
+    pub(super) fn into_temporary(self) -> Temporary {
+        self.temporary
     }
 
     /// The SHA-256 of the bytes, lower-case hexadecimal.

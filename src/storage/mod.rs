@@ -31,7 +31,7 @@ mod sweep;
 pub(crate) mod tests;
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io,
     ops::Range,
     path::{Path, PathBuf},
@@ -45,7 +45,6 @@ use std::{
 use futures_util::TryStreamExt as _;
 use tokio::sync::OwnedSemaphorePermit;
 
-use self::place::{Place, remove, sync_folder};
 pub use self::{
     bucket::{About, Bucket, BucketError, BucketSettingsError, Looking},
     incoming::{Incoming, Received},
@@ -55,6 +54,10 @@ pub use self::{
     patience::until_done,
     reader::{FileBytes, Read},
     sweep::{SweepError, Swept},
+};
+use self::{
+    incoming::Temporary,
+    place::{Place, remove, sync_folder},
 };
 use crate::{domain::ids::FileId, settings::StorageKind};
 
@@ -199,11 +202,14 @@ pub enum Part {
     Bucket(ObjectStream),
 }
 
-/// The bytes of a stored file on this disk, for a tool. Where they were fetched for it, they go when this is dropped.
+/// The bytes of a stored file on this disk, for a tool, under a name of their own: they stay there for it, whatever
+/// becomes of the file meanwhile. The name goes when this is dropped.
 #[derive(Debug)]
 pub struct LocalCopy {
     path: PathBuf,
-    _fetched: Option<(Received, OwnedSemaphorePermit)>,
+    _bytes: Temporary,
+    /// Of bytes that were fetched for it.
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 impl LocalCopy {
@@ -254,34 +260,42 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`], the disk's, the bucket's.
     pub async fn local_copy(&self, wanted: Wanted) -> Result<LocalCopy, StoreError> {
-        match self.read(wanted).await? {
-            StoredBytes::Disk(_) => Ok(LocalCopy { path: self.place.home(wanted.id), _fetched: None }),
-            StoredBytes::Bucket(bytes) => {
-                // They may be large, and there is one disk.
-                let place = Arc::clone(&self.place.fetches).acquire_owned().await.map_err(|_| BucketError::GivenUp)?;
-                // Under another id: nothing of the file itself is in doubt meanwhile.
-                let incoming = self.receive(bytes.len()).await?;
-                match pour(&bytes, incoming, &AtomicU64::default()).await {
-                    // Brought home meanwhile.
-                    Err(StoreError::NotFound) => {
-                        bytes.at_home().await?;
-                        Ok(LocalCopy { path: self.place.home(wanted.id), _fetched: None })
-                    }
-                    fetched => {
-                        let fetched = fetched?;
-                        Ok(LocalCopy { path: fetched.path(), _fetched: Some((fetched, place)) })
-                    }
-                }
-            }
+        match self.linked(wanted.id).await {
+            Err(StoreError::NotFound) if self.place.bucket().is_some() => {}
+            linked => return linked,
+        }
+        // It may be brought home meanwhile.
+        match self.fetched(wanted).await {
+            Err(StoreError::NotFound) => self.linked(wanted.id).await,
+            fetched => fetched,
         }
     }
 
-    /// Begins the removal of `id`: it enters the journal. Then delete the row, and
-    /// [`Journaled::discard`] — or [`Journaled::keep`], where the row has to stay.
+    async fn linked(&self, id: FileId) -> Result<LocalCopy, StoreError> {
+        let place = Arc::clone(&self.place);
+        let linked = blocking(move || {
+            let bytes = Temporary::new(Arc::clone(&place), FileId::new());
+            fs::hard_link(place.home(id), bytes.path())?;
+            Ok(LocalCopy { path: bytes.path(), _bytes: bytes, _place: None })
+        });
+        linked.await.map_err(missing)
+    }
+
+    async fn fetched(&self, wanted: Wanted) -> Result<LocalCopy, StoreError> {
+        let StoredBytes::Bucket(bytes) = self.read(wanted).await? else { return Err(StoreError::NotFound) };
+        let place = bytes.bucket.place_for(bytes.len()).await?;
+        // Under another id: nothing of the file itself is in doubt meanwhile.
+        let incoming = self.receive(bytes.len()).await?;
+        let fetched = pour(&bytes, incoming, &AtomicU64::default()).await?;
+        Ok(LocalCopy { path: fetched.path(), _bytes: fetched.into_temporary(), _place: Some(place) })
+    }
+
+    /// Enters `id` into the journal: its bytes and its row may disagree from here on. To remove it, delete the row next;
+    /// then [`Journaled::discard`] — or [`Journaled::keep`], where the row has to stay.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], or the disk's.
-    pub async fn begin_removal(&self, id: FileId) -> Result<Journaled, StoreError> {
+    pub async fn enter(&self, id: FileId) -> Result<Journaled, StoreError> {
         let place = Arc::clone(&self.place);
         let entered = blocking(move || {
             place.enter(id)?;

@@ -149,7 +149,7 @@ impl Store {
         // What was read and is wrong is sent anew.
         counted.store(0, Ordering::Relaxed);
         // The row may go meanwhile; then whoever settles this entry takes the copy away.
-        let journaled = self.begin_removal(file.id).await?;
+        let journaled = self.enter(file.id).await?;
         let (under_way, _) = mpsc::channel(1);
         let sending =
             Sending { note: self.place.upload_note(file.id), _under_way: under_way, counted: Arc::clone(counted) };
@@ -183,12 +183,15 @@ impl Store {
         if blocking(look).await? {
             return Ok(Brought::Present);
         }
-        if bucket.size_of(id).await?.is_none() {
-            return Ok(Brought::Lost);
+        match bucket.size_of(id).await? {
+            None => return Ok(Brought::Lost),
+            Some(there) if there != size => return Ok(Brought::Damaged),
+            Some(_) => {}
         }
         counted.store(0, Ordering::Relaxed);
         let incoming = Incoming::begin(Arc::clone(&self.place), id, size).await?;
-        let stand_in = Arc::new(self.place.stand_in(size, SystemTime::UNIX_EPOCH)?);
+        let place = Arc::clone(&self.place);
+        let stand_in = Arc::new(blocking(move || place.stand_in(size, SystemTime::UNIX_EPOCH)).await?);
         let bytes = ObjectBytes { bucket: bucket.clone(), id, length: size, stand_in, home: self.place.home(id) };
         let received = pour(&bytes, incoming, counted).await?;
         if received.sha256() != file.about.sha256 {

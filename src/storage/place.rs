@@ -4,12 +4,10 @@ use std::{
     fs::{self, File, OpenOptions},
     io,
     path::{Path, PathBuf},
-    sync::Arc,
     time::SystemTime,
 };
 
 use rustix::fs::{FlockOperation, flock};
-use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::{Bucket, Homes};
@@ -20,9 +18,6 @@ pub(super) const UPLOAD: &str = "upload";
 /// The ending of a file that loses its name as soon as it is there.
 pub(super) const FACTS: &str = "facts";
 
-/// Stored files that are fetched for tools at the same time.
-const FETCHES: usize = 2;
-
 /// The folders of one instance, and where bytes can be kept besides.
 #[derive(Debug)]
 pub(super) struct Place {
@@ -30,8 +25,6 @@ pub(super) struct Place {
     /// This instance's folder below `tmp`: arriving bytes and the journal.
     pub(super) own: PathBuf,
     homes: Homes,
-    /// Who holds one has bytes of the bucket on this disk, for a tool.
-    pub(super) fetches: Arc<Semaphore>,
     /// Held until the process ends.
     _lock: File,
 }
@@ -46,7 +39,7 @@ impl Place {
             .ok_or_else(|| io::Error::other("a new lock file is held by another process"))?;
         fs::create_dir(&own)?;
         sync_folder(&root.join("tmp"))?;
-        Ok(Self { root, own, homes, fetches: Arc::new(Semaphore::new(FETCHES)), _lock: lock })
+        Ok(Self { root, own, homes, _lock: lock })
     }
 
     pub(super) fn tmp(&self) -> PathBuf {

@@ -40,6 +40,24 @@ async fn arrive(store: &Store, bytes: &[u8]) -> Received {
 }
 
 #[tokio::test]
+async fn a_tool_has_its_bytes_whatever_becomes_of_the_file() {
+    let folder = Folder::new();
+    let store = Store::open(&folder.0, Homes::Disk).unwrap();
+    let received = arrive(&store, b"hello").await;
+    let id = received.id();
+    received.commit(SystemTime::UNIX_EPOCH).await.unwrap().keep().await.unwrap();
+    let copy = store.local_copy(wanted(id)).await.unwrap();
+    store.enter(id).await.unwrap().discard().await.unwrap();
+    assert_eq!(fs::read(copy.path()).unwrap(), b"hello");
+    drop(copy);
+    while folder.files() > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert!(matches!(store.local_copy(wanted(id)).await, Err(StoreError::NotFound)));
+    assert_eq!(folder.files(), 0);
+}
+
+#[tokio::test]
 async fn bytes_arrive_are_read_and_go() {
     let folder = Folder::new();
     let store = Store::open(&folder.0, Homes::Disk).unwrap();
@@ -51,9 +69,9 @@ async fn bytes_arrive_are_read_and_go() {
     received.commit(SystemTime::UNIX_EPOCH).await.unwrap().keep().await.unwrap();
     assert_eq!(store.read(wanted(id)).await.unwrap().len(), 5);
     assert_eq!(folder.files(), 1);
-    store.begin_removal(id).await.unwrap().keep().await.unwrap();
+    store.enter(id).await.unwrap().keep().await.unwrap();
     assert_eq!(folder.files(), 1);
-    store.begin_removal(id).await.unwrap().discard().await.unwrap();
+    store.enter(id).await.unwrap().discard().await.unwrap();
     assert_eq!(folder.files(), 0);
     assert!(store.is_ready().await);
     while folder.files() > 0 {
@@ -89,7 +107,7 @@ async fn a_sweep_settles_what_a_dead_process_left_and_spares_the_living() {
     let stored = arrive(&dead, b"being removed").await.commit(SystemTime::UNIX_EPOCH).await.unwrap();
     let stored_id = stored.id();
     stored.keep().await.unwrap();
-    let removal = dead.begin_removal(stored_id).await.unwrap();
+    let removal = dead.enter(stored_id).await.unwrap();
     fs::write(dead.place.journal(FileId::new()), b"only half here").unwrap();
     fs::write(dead.place.own.join("of-a-moment.facts"), b"").unwrap();
     let rows = HashSet::from([with_row.id()]);

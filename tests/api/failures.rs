@@ -114,24 +114,23 @@ async fn without_postgres_there_is_503_at_once_and_it_comes_back_by_itself() {
 async fn a_postgres_that_was_restarted_while_all_rested_costs_nobody_an_answer() {
     let mut stores = Stores::own();
     // Requests alone find out: what looks in Postgres by itself does it seldom.
-    let app = Plan::over_own(&stores).with("PLAYHOUSE_STATISTICS__FOLLOW_MS", "3600000").start();
+    let plan = Plan::over_own(&stores).with("PLAYHOUSE_STATISTICS__FOLLOW_MS", "3600000");
+    let (app, log) = plan.start_logging();
     let owner = app.register().await;
     is_back(&app, &owner, "at the start").await;
-    let mut costly = Vec::new();
-    for _ in 0..8 {
+    for _ in 0..5 {
         // Every thread of the database has a connection of its own.
         futures_util::future::join_all((0..200).map(|_| read_fresh(&app, &owner))).await;
         stores.start_postgres();
         for _ in 0..20 {
-            let answer = read_fresh(&app, &owner).await;
-            if answer.status != 200 {
-                costly.push(String::from_utf8_lossy(&answer.bytes).into_owned());
-                break;
-            }
+            read_fresh(&app, &owner).await;
         }
     }
-    // Connecting can take long beside other tests.
-    assert!(costly.len() < 3, "restarts that cost an answer: {costly:?}");
+    // To connect anew can take too long beside other tests; that is another cause.
+    let log = std::fs::read_to_string(log).expect("a log");
+    let broken: Vec<&str> = log.lines().filter(|line| line.contains("the connection broke")).collect();
+    assert!(broken.is_empty(), "{broken:?}");
+    assert_eq!(read_fresh(&app, &owner).await.status, 200);
 }
 
 #[actix_web::test]

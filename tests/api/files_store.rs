@@ -52,7 +52,7 @@ fn house(home: Home, quota: u64) -> House {
     let tools = Tools::new(&settings.media);
     let examiners = Examiners {
         prober: Prober::new(&settings.media, tools.clone()),
-        framer: Framer::new(&settings.media, tools, settings.images.max_pixels),
+        framer: Framer::new(&settings.media, tools, &settings.images),
     };
     let bucket = Bucket::new(&settings.storage).expect("an address");
     let homes = bucket.map_or(Homes::Disk, |bucket| Homes::DiskAndBucket { bucket, new: settings.storage.kind });

@@ -285,6 +285,22 @@ async fn other_bytes_and_lost_ones_are_told_of_and_not_spread() {
 }
 
 #[actix_web::test]
+async fn an_object_of_another_length_is_told_of_and_the_others_come_home() {
+    let house = House::new();
+    let app = house.plan.start();
+    let owner = app.register().await;
+    let sent = fill(&app, &owner).await;
+    house.run(&["s3", "--remove"]).done();
+    let (cut, _) = sent.iter().find(|(_, bytes)| bytes.as_slice() == mp4()).expect("the film");
+    house.bucket.write(cut, &mp4()[..1000]);
+    let said = house.run(&["local", "--remove"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.out.lines().any(|line| line == format!("{cut} does not have its hash")), "{said:?}");
+    assert_eq!(house.on_disk().len(), sent.len() - 1, "{said:?}");
+    assert_eq!(house.bucket.objects().into_keys().collect::<Vec<_>>(), [cut.as_str()], "it stays for who can mend it");
+}
+
+#[actix_web::test]
 async fn a_bucket_that_fails_ends_the_run_and_nothing_else() {
     let house = House::new();
     let app = house.plan.start();

@@ -9,7 +9,7 @@ use crate::{
     db::queries::channels,
     domain::{
         ids::UserId,
-        media::{FileKind, MediaFacts, MediaType},
+        media::{MediaFacts, MediaType},
     },
     media::{frame::FrameError, identicon::identicon, picture::Fit},
     storage::Incoming,
@@ -54,13 +54,11 @@ impl Channels {
     /// [`ChannelsError::NotAnImage`]; the stores'.
     pub async fn set_picture(&self, account: UserId, incoming: Incoming) -> Result<(), ChannelsError> {
         let arrival = Arrival { incoming, owner_id: account, original_name: "picture".to_owned() };
-        let sent = self.files.examine(arrival).await.map_err(|error| match error {
+        let sent = self.files.examine_image(arrival).await.map_err(|error| match error {
             FilesError::Unsupported(why) => ChannelsError::NotAnImage(why),
             other => other.into(),
         })?;
-        if sent.file().kind != FileKind::Image {
-            return Err(ChannelsError::NotAnImage("it is something else".to_owned()));
-        }
+        let turn = self.files.turn_of(account).await;
         let made =
             self.framer.picture(&sent.path(), sent.media(), Fit::CHANNEL).await.map_err(|error| match error {
                 FrameError::NoFrame | FrameError::NotAnImage(_) | FrameError::Timeout => {
@@ -68,6 +66,7 @@ impl Channels {
                 }
                 other => ChannelsError::Frame(other),
             })?;
+        drop(turn);
         let picture = Made {
             owner_id: Some(account),
             name: "picture.webp".to_owned(),

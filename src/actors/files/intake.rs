@@ -7,6 +7,7 @@ use diesel::PgConnection;
 
 use super::{Files, FilesError, error::unsupported};
 use crate::{
+    actors::turns::Turn,
     cache::Scope,
     db::rows::file::FileRow,
     domain::{
@@ -129,18 +130,42 @@ impl Files {
         })
     }
 
-    /// Looks at what has come: sniffs and probes it. Refused bytes go.
+    /// Looks at what has come: sniffs and probes it. Refused bytes go. Of an account, one file at a time is probed or
+    /// decoded, which can be costly: so it keeps nobody else waiting.
     ///
     /// # Errors
     /// [`FilesError::Unsupported`], the probe's, the store's.
     pub async fn examine(&self, arrival: Arrival) -> Result<Examined, FilesError> {
+        let media = sniffed(&arrival)?;
+        self.examine_as(media, arrival).await
+    }
+
+    /// As [`Files::examine`], of what has to be an image: anything else is not looked at closer.
+    ///
+    /// # Errors
+    /// As [`Files::examine`].
+    pub async fn examine_image(&self, arrival: Arrival) -> Result<Examined, FilesError> {
+        let media = sniffed(&arrival)?;
+        if media.kind() != FileKind::Image {
+            return Err(unsupported("it is something else"));
+        }
+        self.examine_as(media, arrival).await
+    }
+
+    /// The turn of an account to have something decoded, until it is dropped.
+    pub(in crate::actors) async fn turn_of(&self, account: UserId) -> Turn {
+        self.accounts.wait(account).await
+    }
+
+    async fn examine_as(&self, media: MediaType, arrival: Arrival) -> Result<Examined, FilesError> {
         let Arrival { incoming, owner_id, original_name } = arrival;
-        let media = sniff(incoming.head()).ok_or_else(|| unsupported("unknown type"))?;
         if media.kind() == FileKind::Image && incoming.size() > self.image_limit {
             return Err(StoreError::TooLarge(self.image_limit).into());
         }
         let received = incoming.finish().await?;
+        let turn = self.turn_of(owner_id).await;
         let probed = self.probe(&received, media).await?;
+        drop(turn);
         let found = Found { owner_id: Some(owner_id), name: original_name, media, probed };
         Ok(examined(received, found))
     }
@@ -187,7 +212,7 @@ impl Files {
                     FrameError::NoFrame | FrameError::NotAnImage(_) | FrameError::Timeout => {
                         unsupported(&error.to_string())
                     }
-                    FrameError::Unavailable(program) => FilesError::Probe(ProbeError::Unavailable(program)),
+                    FrameError::Unavailable(why) => FilesError::Probe(ProbeError::Unavailable(why)),
                     FrameError::Fault(cause) => FilesError::Probe(ProbeError::Fault(cause)),
                 })?;
                 Ok(Probed { kind: FileKind::Image, facts })
@@ -202,7 +227,7 @@ impl Files {
             }
             FileKind::Video | FileKind::Audio | FileKind::Other => {
                 self.prober.probe(&path, media).await.map_err(|error| match error {
-                    ProbeError::NotMedia | ProbeError::Malformed(_) | ProbeError::Timeout => {
+                    ProbeError::NotMedia | ProbeError::Malformed | ProbeError::Timeout => {
                         unsupported(&error.to_string())
                     }
                     ProbeError::Unavailable(_) | ProbeError::Fault(_) => FilesError::Probe(error),
@@ -210,6 +235,11 @@ impl Files {
             }
         }
     }
+}
+
+/// What its first bytes show.
+fn sniffed(arrival: &Arrival) -> Result<MediaType, FilesError> {
+    sniff(arrival.incoming.head()).ok_or_else(|| unsupported("unknown type"))
 }
 
 /// What an object of the store is told to be.

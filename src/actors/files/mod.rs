@@ -10,13 +10,13 @@ mod moving;
 mod removal;
 mod settle;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use foldhash::fast::RandomState;
 use moka::sync::Cache as Held;
 
 use crate::{
-    actors::auth::Caller,
+    actors::{auth::Caller, turns::Turns},
     cache::{Cache, Kind, Scope, Stamp},
     db::{Db, DbError, listing::ListQuery, queries::files, rows::file::FileRow},
     domain::{
@@ -131,6 +131,8 @@ pub struct Files {
     image_limit: u64,
     quota: u64,
     cache: Cache,
+    /// By who has something decoded.
+    accounts: Turns<UserId>,
     open: Held<FileId, (Option<Stamp>, Arc<OpenFile>), RandomState>,
 }
 
@@ -144,7 +146,7 @@ impl Files {
             Held::builder().max_capacity(OPEN_FILES).time_to_live(OPEN_TIME).build_with_hasher(RandomState::default());
         let (limit, quota) = (settings.max_upload_bytes, settings.account_quota_bytes);
         let image_limit = images.max_bytes;
-        Self { db, store, prober, framer, limit, image_limit, quota, cache, open }
+        Self { db, store, prober, framer, limit, image_limit, quota, cache, accounts: Turns::new(), open }
     }
 
     /// The most bytes a file may have.
@@ -188,11 +190,7 @@ impl Files {
         let file = StoredFile::from(row);
         let bytes = match self.store.read(wanted(&file)).await {
             Ok(bytes) if file.size == bytes.len() => bytes,
-            // Removed in between, or lost: then it is our fault.
-            Ok(_) | Err(StoreError::NotFound) => {
-                self.look_up(id).await?;
-                return Err(FilesError::Lost(id));
-            }
+            Ok(_) | Err(StoreError::NotFound) => return Err(self.without_bytes(id).await),
             Err(other) => return Err(other.into()),
         };
         let open = Arc::new(OpenFile { file, bytes, shown });
@@ -202,6 +200,12 @@ impl Files {
         self.open.insert(id, (stamp, Arc::clone(&open)));
         self.let_go_in_time();
         Ok(open)
+    }
+
+    /// Why there are no bytes of `id`: it was removed meanwhile, or they are lost, which is our fault.
+    pub async fn without_bytes(&self, id: FileId) -> FilesError {
+        self.open.invalidate(&id);
+        self.look_up(id).await.map_or_else(|gone| gone, |_| FilesError::Lost(id))
     }
 
     /// Where a reader of `open` is to go for the bytes, if anywhere: a link into the bucket that has them.
@@ -275,10 +279,7 @@ impl Files {
     /// store's.
     pub async fn local_copy(&self, file: &StoredFile) -> Result<LocalCopy, FilesError> {
         match self.store.local_copy(wanted(file)).await {
-            Err(StoreError::NotFound) => {
-                self.look_up(file.id).await?;
-                Err(FilesError::Lost(file.id))
-            }
+            Err(StoreError::NotFound) => Err(self.without_bytes(file.id).await),
             copy => Ok(copy?),
         }
     }
@@ -297,6 +298,13 @@ impl Files {
         self.open.invalidate(&id);
         self.cache.invalidate(&[Scope::Row(Kind::Files, id.uuid())]).await;
     }
+}
+
+/// Those of `ids` that have rows.
+async fn with_rows(db: &Db, ids: Vec<FileId>) -> Result<HashSet<FileId>, DbError> {
+    let ids: Vec<_> = ids.into_iter().map(FileId::uuid).collect();
+    let rows = db.run(move |conn| files::which_exist(conn, &ids).map_err(DbError::from)).await?;
+    Ok(rows.into_iter().map(FileId::from).collect())
 }
 
 fn wanted(file: &StoredFile) -> Wanted {

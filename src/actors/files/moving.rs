@@ -2,25 +2,29 @@
 //! there already is passed over.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
+use diesel::PgConnection;
 use futures_util::{StreamExt as _, stream};
 
-use super::{FilesError, intake::about};
+use super::{FilesError, intake::about, with_rows};
 pub use crate::settings::StorageKind;
 use crate::{
-    db::{Db, DbError, queries::files},
+    db::{Db, DbError, LongWork, queries::files},
     domain::{ids::FileId, media::StoredFile},
     storage::{Alone, Brought, Care, Listed, Movable, Store, times_counted},
 };
 
 /// Files whose rows are read at once.
 const PAGE: u32 = 200;
+/// How long it may take to count all files: of some millions, some seconds.
+const COUNTING: Duration = Duration::from_mins(2);
 /// Files that travel at the same time.
 const TOGETHER: usize = 4;
 
@@ -132,8 +136,9 @@ impl Mover {
     /// The database's, the store's; what was brought is there, so it is worth running again.
     pub async fn run(&self, to: StorageKind, source: Source, progress: &Progress) -> Result<Moved, FilesError> {
         // Runs that died have left what they were about.
-        self.store.sweep(|ids| self.with_rows(ids)).await.map_err(FilesError::from)?;
-        let extent = self.db.run(|conn| files::extent(conn).map_err(DbError::from)).await?;
+        self.store.sweep(|ids| with_rows(&self.db, ids)).await.map_err(FilesError::from)?;
+        let count = |conn: &mut PgConnection| files::extent(conn).map_err(DbError::from);
+        let extent = LongWork::new(self.db.clone(), COUNTING).run(count).await?;
         progress.files.store(extent.0, Ordering::Relaxed);
         progress.bytes.store(extent.1, Ordering::Relaxed);
         let to = Destination { to, source, listed: self.store.listed(to).await? };
@@ -145,12 +150,6 @@ impl Mover {
             self.move_page(rows.into_iter().map(StoredFile::from).collect(), &to, progress, &mut moved).await?;
         }
         Ok(moved)
-    }
-
-    async fn with_rows(&self, ids: Vec<FileId>) -> Result<HashSet<FileId>, DbError> {
-        let ids: Vec<_> = ids.into_iter().map(FileId::uuid).collect();
-        let rows = self.db.run(move |conn| files::which_exist(conn, &ids).map_err(DbError::from)).await?;
-        Ok(rows.into_iter().map(FileId::from).collect())
     }
 
     async fn move_page(
@@ -196,7 +195,7 @@ impl Mover {
         source: Source,
         moved: &mut Moved,
     ) -> Result<(), FilesError> {
-        let rows = self.with_rows(done.iter().map(|(id, _)| *id).collect()).await?;
+        let rows = with_rows(&self.db, done.iter().map(|(id, _)| *id).collect()).await?;
         for (id, brought) in done {
             let is_there = rows.contains(&id);
             let has_copy = matches!(brought, Brought::Copied(_) | Brought::Present);

@@ -9,7 +9,7 @@ use super::{
     super::write::Announcement,
     Examined, Files, FilesError, NotKept, ReferredBy, Stop,
     removal::{remove_row, remove_rows},
-    row_of,
+    row_of, with_rows,
 };
 use crate::{
     cache::Scope,
@@ -45,13 +45,7 @@ impl Files {
     }
 
     async fn sweep_once(&self) -> Result<Swept, FilesError> {
-        Ok(self.store.sweep(|ids| self.with_rows(ids)).await?)
-    }
-
-    async fn with_rows(&self, ids: Vec<FileId>) -> Result<HashSet<FileId>, DbError> {
-        let ids: Vec<_> = ids.into_iter().map(FileId::uuid).collect();
-        let rows = self.db.run(move |conn| files::which_exist(conn, &ids).map_err(DbError::from)).await?;
-        Ok(rows.into_iter().map(FileId::from).collect())
+        Ok(self.store.sweep(|ids| with_rows(&self.db, ids)).await?)
     }
 
     /// Stores all `files` and their rows, and does `attach` with the rows, or none of it.
@@ -128,7 +122,7 @@ impl Files {
     }
 
     pub(super) async fn remove_with_row(self, id: FileId) -> Result<(), FilesError> {
-        let journaled = match self.store.begin_removal(id).await {
+        let journaled = match self.store.enter(id).await {
             Ok(journaled) => Some(journaled),
             // Bytes that were lost outside: the row may go.
             Err(StoreError::NotFound) => None,
@@ -168,7 +162,7 @@ impl Files {
     async fn settle(self, journaled: Vec<Journaled>, ended: oneshot::Receiver<()>) {
         drop(ended.await);
         let ids: Vec<FileId> = journaled.iter().map(Journaled::id).collect();
-        let rows = until_done("the rows of files are in doubt", || self.with_rows(ids.clone())).await;
+        let rows = until_done("the rows of files are in doubt", || with_rows(&self.db, ids.clone())).await;
         for bytes in journaled {
             self.forget(bytes.id()).await;
             if rows.contains(&bytes.id()) {
@@ -195,7 +189,7 @@ impl Files {
             .collect();
         for id in ids.into_iter().filter(|id| !rows.contains(id)) {
             self.forget(id).await;
-            match self.store.begin_removal(id).await {
+            match self.store.enter(id).await {
                 Ok(journaled) => journaled.discard().await?,
                 Err(StoreError::NotFound) => {}
                 Err(error) => return Err(error.into()),

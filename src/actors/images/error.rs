@@ -58,11 +58,11 @@ impl From<FilesError> for ImagesError {
 }
 
 impl From<FrameError> for ImagesError {
+    /// Of an image that was taken once: what cannot be read of it is our fault.
     fn from(error: FrameError) -> Self {
         match error {
-            FrameError::NotAnImage(why) => Self::NotAnImage(why.to_string()),
-            FrameError::Unavailable(program) => Self::Files(FilesError::Probe(ProbeError::Unavailable(program))),
-            FrameError::NoFrame | FrameError::Timeout | FrameError::Fault(_) => Self::Frame(error),
+            FrameError::Unavailable(why) => Self::Files(FilesError::Probe(ProbeError::Unavailable(why))),
+            other => Self::Frame(other),
         }
     }
 }

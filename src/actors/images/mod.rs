@@ -23,7 +23,7 @@ use crate::{
     domain::{
         ids::{FileId, UserId},
         images::{ImageName, ImageWindow, Width},
-        media::{FileKind, StoredFile},
+        media::StoredFile,
     },
     media::frame::Framer,
     settings::ImageSettings,
@@ -53,8 +53,6 @@ pub struct Images {
     framer: Framer,
     limit: u64,
     turns: Turns<(FileId, Width)>,
-    /// Pictures can be costly: of an account, one at a time is decoded, so that it keeps nobody else waiting.
-    accounts: Turns<UserId>,
 }
 
 impl Images {
@@ -62,7 +60,7 @@ impl Images {
     #[must_use]
     pub fn new(parts: ImageParts<'_>) -> Self {
         let ImageParts { settings, db, cache, files, framer } = parts;
-        Self { db, cache, files, framer, limit: settings.max_bytes, turns: Turns::new(), accounts: Turns::new() }
+        Self { db, cache, files, framer, limit: settings.max_bytes, turns: Turns::new() }
     }
 
     /// The most bytes an image may have.
@@ -90,12 +88,7 @@ impl Images {
         name: ImageName,
     ) -> Result<StoredFile, ImagesError> {
         let arrival = Arrival { incoming, owner_id: account, original_name: name.into_string() };
-        let turn = self.accounts.wait(account).await;
-        let image = self.files.examine(arrival).await?;
-        drop(turn);
-        if image.file().kind != FileKind::Image {
-            return Err(ImagesError::NotAnImage("it is something else".to_owned()));
-        }
+        let image = self.files.examine_image(arrival).await?;
         let attach = move |conn: &mut PgConnection, rows: Vec<FileRow>| {
             let Some(row) = rows.into_iter().next() else { return Err(Stop::Refused(())) };
             images::insert(conn, row.id, account)?;

@@ -48,10 +48,14 @@ impl Images {
         let copy = if let Some(copy) = known.variants.get(&width.pixels()) {
             *copy
         } else {
-            let _turn = self.accounts.wait(caller.user_id).await;
+            let turn = self.files.turn_of(caller.user_id).await;
             let (images, image) = (self.clone(), Arc::clone(&of));
-            let made = self.turns.take((id, width), async move { images.make(&image.file, width).await });
-            made.await.ok_or(ImagesError::Died)??
+            let work = async move {
+                // Also where the caller goes away.
+                let _turn = turn;
+                images.make(&image.file, width).await
+            };
+            self.turns.take((id, width), work).await.ok_or(ImagesError::Died)??
         };
         Ok(Variant { copy: self.files.open(copy, Reader::Everything).await?, of })
     }
@@ -91,7 +95,7 @@ impl Images {
             Err(error) => {
                 // Removed while it was read: then it is not there.
                 self.read(image.id).await?;
-                return Err(ImagesError::Frame(error));
+                return Err(error.into());
             }
         };
         let made = Made {

@@ -18,7 +18,7 @@ pub fn refusal(error: &ApiError) -> Refusal {
             let named: Vec<String> = errors.iter().map(|error| format!("{} {}", error.field, error.message)).collect();
             named.join("; ")
         }
-        ApiError::Unavailable(_) => "The store cannot be reached".to_owned(),
+        ApiError::Unavailable(_) => "The service is temporarily unavailable".to_owned(),
         other => other.to_string(),
     };
     Refusal { status: status(error), body: Bytes::from(json!({"error": message}).to_string()) }

@@ -34,7 +34,7 @@ use self::{
 use super::{State, error::ApiError};
 use crate::{
     actors::files::{FilesError, OpenFile},
-    storage::{Part, StoredBytes},
+    storage::{Part, StoreError, StoredBytes},
 };
 
 /// Who may keep a copy. The bytes of a file never change under its id.
@@ -66,7 +66,8 @@ pub const SANDBOX: &str = "default-src 'none'; sandbox";
 /// The answer to a GET or HEAD for a file that the caller may have.
 ///
 /// # Errors
-/// 500: the process has no file descriptor left. 503: the bucket that has the bytes is away.
+/// 404: it was removed meanwhile. 500: its bytes are lost, or the process has no file descriptor left. 503: the bucket
+/// that has the bytes is away.
 pub async fn serve(
     state: &State,
     open: &OpenFile,
@@ -81,7 +82,10 @@ pub async fn serve(
         chunk_bytes: state.settings.media.chunk_bytes,
         served: state.tally.bytes_served(),
     };
-    answer.respond(request).await
+    match answer.respond(request).await {
+        Err(FilesError::NotFound) => Err(state.files.without_bytes(open.file.id).await.into()),
+        answered => Ok(answered?),
+    }
 }
 
 /// What is needed to answer with a file's bytes.
@@ -105,13 +109,13 @@ impl MediaAnswer<'_> {
     /// The answer to a GET or HEAD.
     ///
     /// # Errors
-    /// As [`serve`].
-    pub async fn respond(&self, request: &HttpRequest) -> Result<HttpResponse<BoxBody>, ApiError> {
+    /// [`FilesError::NotFound`]: there are no bytes. [`FilesError::Store`]: the store's, or no file descriptor is left.
+    pub async fn respond(&self, request: &HttpRequest) -> Result<HttpResponse<BoxBody>, FilesError> {
         let (method, headers) = (request.method(), request.headers());
         let left = untagged(request, self.sha256, self.bytes.len());
         // The name gives no header: type and disposition are not taken from it.
         let file = self.bytes.descriptor().and_then(|file| NamedFile::from_file(file, "file"));
-        let file = file.map_err(|error| ApiError::Fault(error.into()))?;
+        let file = file.map_err(StoreError::Disk)?;
         let file = file.use_etag(false).disable_content_disposition();
         let mut answer = file.into_response(&left.request);
         let status = match (tags(headers, self.sha256), answer.status()) {
@@ -159,12 +163,12 @@ impl MediaAnswer<'_> {
         answer: HttpResponse<BoxBody>,
         method: &Method,
         part: Range<u64>,
-    ) -> Result<HttpResponse<BoxBody>, ApiError> {
+    ) -> Result<HttpResponse<BoxBody>, FilesError> {
         if *method == Method::HEAD || part.is_empty() {
             return Ok(answer.set_body(HeadBody(part.end.saturating_sub(part.start)).boxed()));
         }
         let served = Arc::clone(self.served);
-        Ok(answer.set_body(match self.bytes.part(part.clone()).await.map_err(FilesError::Store)? {
+        Ok(answer.set_body(match self.bytes.part(part.clone()).await? {
             Part::Disk(bytes) => FileBody::new(bytes, part, self.chunk_bytes, served).boxed(),
             Part::Bucket(stream) => ObjectBody::new(stream, served).boxed(),
         }))

@@ -2,8 +2,6 @@
 
 use std::io::{self, BufRead, ErrorKind, Seek, SeekFrom};
 
-/// Boxes that an AVIF may have. A picture in a hundred tiles has some hundreds; each frame of one that moves is no box.
-pub(super) const MOST_BOXES: u32 = 10_000;
 /// Boxes of boxes. What else a decoder goes through is for its limits in time.
 const CONTAINERS: [&[u8; 4]; 22] = [
     b"meta", b"moov", b"trak", b"mdia", b"minf", b"stbl", b"dinf", b"edts", b"udta", b"mvex", b"moof", b"traf",
@@ -11,14 +9,15 @@ const CONTAINERS: [&[u8; 4]; 22] = [
 ];
 const DEEPEST: u32 = 16;
 
-/// Counts them, to one more than there may be.
+/// Counts them, to one more than there may be. (A picture in a hundred tiles has some hundreds; each frame of one that
+/// moves is no box.)
 ///
 /// # Errors
 /// The file's. (One that ends within a box has those before.)
-pub(super) fn boxes(avif: &mut (impl BufRead + Seek)) -> io::Result<u32> {
+pub(super) fn boxes(avif: &mut (impl BufRead + Seek), most: u32) -> io::Result<u32> {
     let end = avif.seek(SeekFrom::End(0))?;
     avif.rewind()?;
-    let mut walk = Walk { avif, at: 0, count: 0 };
+    let mut walk = Walk { avif, at: 0, count: 0, most };
     match walk.through(end, DEEPEST) {
         Err(error) if error.kind() != ErrorKind::UnexpectedEof => Err(error),
         _ => Ok(walk.count),
@@ -29,6 +28,7 @@ struct Walk<'a, R> {
     avif: &'a mut R,
     at: u64,
     count: u32,
+    most: u32,
 }
 
 impl<R: BufRead + Seek> Walk<'_, R> {
@@ -38,7 +38,7 @@ impl<R: BufRead + Seek> Walk<'_, R> {
             let begin = self.at;
             let [a, b, c, d, name @ ..] = self.array::<8>()?;
             self.count += 1;
-            if self.count > MOST_BOXES {
+            if self.count > self.most {
                 return Ok(());
             }
             let length = match u32::from_be_bytes([a, b, c, d]) {
@@ -93,12 +93,14 @@ mod tests {
 
     use super::*;
 
+    const MOST: u32 = 10_000;
+
     fn nested(name: &[u8], body: &[u8]) -> Vec<u8> {
         [&u32::try_from(body.len() + 8).unwrap().to_be_bytes()[..], name, body].concat()
     }
 
     fn counted(bytes: &[u8]) -> u32 {
-        boxes(&mut Cursor::new(bytes)).unwrap()
+        boxes(&mut Cursor::new(bytes), MOST).unwrap()
     }
 
     #[test]
@@ -127,7 +129,7 @@ mod tests {
             // Too short to be boxes.
             [&start[..], &b"\0\0\0\x02free".repeat(20_000)].concat(),
         ] {
-            assert_eq!(counted(&bytes), MOST_BOXES + 1);
+            assert_eq!(counted(&bytes), MOST + 1);
         }
         // Nor is a stack needed for what is nested for ever.
         let mut deep = free;

@@ -2,19 +2,6 @@
 
 use std::io::{self, BufRead, Read as _};
 
-/// Scans that a JPEG may have. Progressive ones have a dozen, those of the most eager encoders some fifty.
-const MOST_SCANS: u32 = 100;
-/// Segments that a JPEG may have: of profiles and the like, which come in pieces of 64 kB, some hundreds are
-/// known.
-pub(super) const MOST_SEGMENTS: u32 = 10_000;
-/// Pixels that may be gone over in all scans: each costs a pass over the whole picture, and may be a few bytes long.
-const MOST_PASSED: u64 = 1_000_000_000;
-
-/// Scans that a JPEG of so many pixels may have.
-pub(super) fn most_scans(pixels: u64) -> u32 {
-    u32::try_from(MOST_PASSED / pixels.max(1)).unwrap_or(u32::MAX).clamp(10, MOST_SCANS)
-}
-
 /// What is coded in a JPEG.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Coded {
@@ -26,12 +13,13 @@ pub(super) struct Coded {
     pub(super) bytes: u64,
 }
 
-/// Goes through a JPEG to its end, or to one segment more than it may have: segments are passed over by their lengths, what is coded between them up to the
-/// next marker.
+/// Goes through a JPEG to its end, or to one segment more than it may have: segments are passed over by their lengths,
+/// what is coded between them up to the next marker. (Of profiles and the like, which come in pieces of 64 kB, some
+/// hundreds are known.)
 ///
 /// # Errors
 /// `UnexpectedEof` where it ends before; the file's.
-pub(super) fn coded(mut bytes: impl BufRead) -> io::Result<Coded> {
+pub(super) fn coded(mut bytes: impl BufRead, most_segments: u32) -> io::Result<Coded> {
     let (mut found, mut in_scan) = (Coded::default(), false);
     loop {
         let passed = bytes.skip_until(0xff)?;
@@ -47,7 +35,7 @@ pub(super) fn coded(mut bytes: impl BufRead) -> io::Result<Coded> {
             [0xd9] => return Ok(found),
             // A stuffed byte, and markers that stand alone.
             [0x00 | 0x01 | 0xd0..=0xd8] => {}
-            [_] if found.segments == MOST_SEGMENTS => {
+            [_] if found.segments == most_segments => {
                 found.segments += 1;
                 return Ok(found);
             }
@@ -93,6 +81,12 @@ const fn is_passed_over(marker: u8) -> bool {
 mod tests {
     use super::*;
 
+    const MOST: u32 = 10_000;
+
+    fn coded(bytes: &[u8]) -> io::Result<Coded> {
+        super::coded(bytes, MOST)
+    }
+
     #[test]
     fn a_jpeg_is_whole_when_its_own_end_is_there() {
         let segment = |code: u8, body: &[u8]| {
@@ -115,6 +109,6 @@ mod tests {
         let hidden = segment(0xf0, &segment(0xda, b"").repeat(30));
         assert_eq!(coded(&[b"\xff\xd8", &hidden[..], b"\xff\xd9"].concat()[..]).unwrap().scans, 30);
         let many = [b"\xff\xd8".to_vec(), segment(0xe5, b"").repeat(20_000), b"\xff\xd9".to_vec()].concat();
-        assert_eq!(coded(&many[..]).unwrap().segments, MOST_SEGMENTS + 1);
+        assert_eq!(coded(&many[..]).unwrap().segments, MOST + 1);
     }
 }

@@ -4,9 +4,6 @@ use std::io::{self, BufRead, Read};
 
 use flate2::bufread::ZlibDecoder;
 
-/// Bytes that a PNG may have besides its picture, once they are inflated: texts, and a profile of its colours. A
-/// decoder reads all of them, and of a byte deflate makes 1032 at most.
-pub(super) const MOST_BESIDES: u64 = 4 * 1024 * 1024;
 const SIGNATURE: u64 = 8;
 
 /// What a PNG holds.
@@ -14,18 +11,20 @@ const SIGNATURE: u64 = 8;
 pub(super) struct Held {
     /// Bytes of the picture, deflated.
     pub(super) picture: u64,
-    /// Bytes besides it, inflated; more than [`MOST_BESIDES`] are not counted.
+    /// Bytes besides it, inflated: texts, and a profile of its colours. A decoder reads all of them, and of a byte
+    /// deflate makes 1032 at most.
     pub(super) besides: u64,
 }
 
-/// Goes through the chunks. A file that ends early has those that are there.
+/// Goes through the chunks, until more than so many bytes are besides the picture. A file that ends early has those
+/// that are there.
 ///
 /// # Errors
 /// The file's.
-pub(super) fn held(mut bytes: impl BufRead) -> io::Result<Held> {
+pub(super) fn held(mut bytes: impl BufRead, most_besides: u64) -> io::Result<Held> {
     let mut held = Held::default();
     drain(bytes.by_ref().take(SIGNATURE))?;
-    while held.besides <= MOST_BESIDES {
+    while held.besides <= most_besides {
         let mut start = [0; 8];
         match bytes.read_exact(&mut start) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break,
@@ -42,9 +41,9 @@ pub(super) fn held(mut bytes: impl BufRead) -> io::Result<Held> {
             b"zTXt" | b"iCCP" => {
                 skip_text(&mut body)?;
                 drain(body.by_ref().take(1))?;
-                held.besides = held.besides.saturating_add(inflated(&mut body));
+                held.besides = held.besides.saturating_add(inflated(&mut body, most_besides));
             }
-            b"iTXt" => held.besides = held.besides.saturating_add(international(&mut body)?),
+            b"iTXt" => held.besides = held.besides.saturating_add(international(&mut body, most_besides)?),
             _ => {}
         }
         drain(body)?;
@@ -55,14 +54,14 @@ pub(super) fn held(mut bytes: impl BufRead) -> io::Result<Held> {
 }
 
 /// A keyword, whether the text is deflated, the method, a language, the keyword in that, and the text.
-fn international(body: &mut impl BufRead) -> io::Result<u64> {
+fn international(body: &mut impl BufRead, most: u64) -> io::Result<u64> {
     skip_text(body)?;
     let mut flags = Vec::new();
     body.take(2).read_to_end(&mut flags)?;
     skip_text(body)?;
     skip_text(body)?;
     match flags.first() {
-        Some(1) => Ok(inflated(body)),
+        Some(1) => Ok(inflated(body, most)),
         _ => drain(body),
     }
 }
@@ -75,9 +74,9 @@ fn drain(mut bytes: impl Read) -> io::Result<u64> {
     io::copy(&mut bytes, &mut io::sink())
 }
 
-/// So many bytes it makes, one more than [`MOST_BESIDES`] at most; of what is damaged, those before.
-fn inflated(body: &mut impl BufRead) -> u64 {
-    let mut pieces = ZlibDecoder::new(body).take(MOST_BESIDES + 1);
+/// So many bytes it makes, one more than `most` at most; of what is damaged, those before.
+fn inflated(body: &mut impl BufRead, most: u64) -> u64 {
+    let mut pieces = ZlibDecoder::new(body).take(most.saturating_add(1));
     let (mut all, mut piece) = (0, [0; 8192]);
     while let Ok(count @ 1..) = pieces.read(&mut piece) {
         all += u64::try_from(count).unwrap_or_default();
@@ -93,6 +92,8 @@ mod tests {
 
     use super::*;
 
+    const MOST: u64 = 4 * 1024 * 1024;
+
     fn chunk(name: &[u8], body: &[u8]) -> Vec<u8> {
         [&u32::try_from(body.len()).unwrap().to_be_bytes()[..], name, body, b"CRC!"].concat()
     }
@@ -104,7 +105,7 @@ mod tests {
     }
 
     fn held_in(chunks: &[Vec<u8>]) -> (u64, u64) {
-        let held = held(&[b"\x89PNG\r\n\x1a\n".as_slice(), &chunks.concat()].concat()[..]).unwrap();
+        let held = held(&[b"\x89PNG\r\n\x1a\n".as_slice(), &chunks.concat()].concat()[..], MOST).unwrap();
         (held.picture, held.besides)
     }
 
@@ -137,7 +138,7 @@ mod tests {
     fn no_more_is_inflated_than_may_be() {
         let bomb = [b"Comment\0\0".as_slice(), &deflated(64 * 1024 * 1024)].concat();
         assert!(bomb.len() < 100_000);
-        assert_eq!(held_in(&[chunk(b"zTXt", &bomb), chunk(b"IDAT", b"not reached")]), (0, MOST_BESIDES + 1));
+        assert_eq!(held_in(&[chunk(b"zTXt", &bomb), chunk(b"IDAT", b"not reached")]), (0, MOST + 1));
         // Nor in small portions.
         let portion = chunk(b"iCCP", &[b"p\0\0".as_slice(), &deflated(1_000_000)].concat());
         let (_, besides) = held_in(&vec![portion; 100]);

@@ -2,14 +2,14 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::media::{
-    samples::{Folder, facts, make, pixels, riff_chunk, tools, webp_canvas, webp_frame, webp_of},
+    samples::{Folder, facts, limits, make, pixels, riff_chunk, tools, webp_canvas, webp_frame, webp_of},
     sniff::{HEAD_BYTES, sniff},
     tool::Tools,
 };
 
 fn framer() -> (Framer, Tools, Folder) {
     let (settings, tools) = tools();
-    (Framer::new(&settings, tools.clone(), 50_000_000), tools, Folder::new())
+    (Framer::new(&settings, tools.clone(), &limits()), tools, Folder::new())
 }
 
 /// The RGBA of the corners: upper left, upper right, lower left, lower right.
@@ -180,7 +180,7 @@ async fn a_webp_of_another_size_than_it_says_is_refused() {
 async fn no_more_first_frames_are_on_the_disk_than_tools_may_run_and_none_stays() {
     let (mut settings, _) = tools();
     settings.tool_parallel = 1;
-    let framer = Framer::new(&settings, Tools::new(&settings), 50_000_000);
+    let framer = Framer::new(&settings, Tools::new(&settings), &limits());
     let (folder, still) = (Folder::new(), Folder::new());
     let (image, frame) = (folder.join("image.webp"), still.join("frame.webp"));
     make(&Tools::new(&settings), "-f lavfi -i testsrc2=s=40x20 -frames:v 1", &frame).await;

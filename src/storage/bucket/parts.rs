@@ -22,7 +22,11 @@ use object_store::{
     multipart::{MultipartStore as _, PartId},
     path::Path as Key,
 };
-use tokio::{runtime::Handle, sync::mpsc, task::JoinHandle};
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, mpsc},
+    task::JoinHandle,
+};
 
 use super::{Bucket, BucketError, missing};
 use crate::storage::{StoreError, blocking, remove, until_done};
@@ -97,20 +101,35 @@ where
     P: FnOnce(PutPayload) -> F + Send + 'static,
     F: Future<Output = object_store::Result<T>>,
 {
-    // A bucket that hangs holds all places; who waits for one has waited for it.
-    let patience = bucket.0.timeout;
-    let place = tokio::time::timeout(patience, Arc::clone(&bucket.0.parts).acquire_owned()).await;
-    let runtime = Handle::current();
+    let place = place(bucket).await;
+    let (runtime, bucket) = (Handle::current(), bucket.clone());
     tokio::task::spawn_blocking(move || {
-        let _place = place.map_err(|_| BucketError::Silent(patience))?.map_err(|_| BucketError::GivenUp)?;
+        let _place = place?;
         let bytes = read(&file, part).map_err(BucketError::Unread)?;
         let length = u64::try_from(bytes.len()).unwrap_or_default();
         let sent = runtime.block_on(put(bytes.into()))?;
         sending.counted.fetch_add(length, Ordering::Relaxed);
+        bucket.0.arrived.fetch_add(1, Ordering::Relaxed);
         // Until here.
         drop(sending);
         Ok(sent)
     })
+}
+
+/// A place for a part in memory. It is waited for as long as others' parts arrive: a bucket that hangs holds all
+/// places, and who waits for one has waited for it.
+async fn place(bucket: &Bucket) -> Result<OwnedSemaphorePermit, BucketError> {
+    let mut place = std::pin::pin!(Arc::clone(&bucket.0.parts).acquire_owned());
+    loop {
+        let arrived = bucket.0.arrived.load(Ordering::Relaxed);
+        match tokio::time::timeout(bucket.0.timeout, &mut place).await {
+            Ok(place) => return place.map_err(|_| BucketError::GivenUp),
+            Err(_) if bucket.0.arrived.load(Ordering::Relaxed) == arrived => {
+                return Err(BucketError::Silent(bucket.0.timeout));
+            }
+            Err(_) => {}
+        }
+    }
 }
 
 fn read(file: &File, part: Range<u64>) -> io::Result<Vec<u8>> {

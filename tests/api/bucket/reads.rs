@@ -165,7 +165,7 @@ async fn what_fails_before_the_first_byte_is_tried_again_and_not_for_ever() {
         assert_eq!(house.bucket().requests(), TRIES, "{fault:?}");
         let refused = house.app.get(&image, &house.owner).await;
         assert_eq!(refused.status, 500, "{fault:?}");
-        assert_eq!(refused.json(), serde_json::json!({"error": "The store cannot be reached"}), "{fault:?}");
+        assert_eq!(refused.json(), serde_json::json!({"error": "The service is temporarily unavailable"}), "{fault:?}");
         let refused = house.see(&film).await;
         assert_eq!(refused.response(503), "The service is temporarily unavailable", "{fault:?}");
         // The bucket is not asked for what needs no bytes.
@@ -192,6 +192,19 @@ async fn an_object_that_is_gone_or_shorter_than_its_row_is_our_fault_and_never_h
     assert!(answer.status >= 500, "{}", answer.status);
     let answer = house.ask(Method::GET, &cut, &[("range", "bytes=4000-4999")]).await;
     assert!(answer.status == 206 && answer.bytes == bytes[4000..5000], "what is there is given");
+}
+
+#[actix_web::test]
+async fn what_was_removed_while_it_was_held_open_is_not_there() {
+    let house = house(&[]).await;
+    let bytes = noise(1000);
+    let id = house.put(&bytes).await;
+    assert!(house.ask(Method::GET, &id, &[]).await.bytes == bytes);
+    // By another node, of which this one has not heard yet.
+    let removed = diesel::sql_query(format!("DELETE FROM files WHERE id = '{id}'"));
+    diesel::RunQueryDsl::execute(removed, &mut house.db.connect()).expect("its row goes");
+    house.bucket().remove(&id);
+    assert_eq!(house.ask(Method::GET, &id, &[]).await.status, 404);
 }
 
 #[actix_web::test]

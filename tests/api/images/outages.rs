@@ -17,7 +17,7 @@ use crate::support::{
     stores::{Stores, TestDb},
 };
 
-const AWAY: &str = "The store cannot be reached";
+const AWAY: &str = "The service is temporarily unavailable";
 
 async fn ask(app: &App, method: &Method, path: &str, person: &Person) -> Answer {
     let request = app.request(method.clone(), path, Some(person));
@@ -57,7 +57,7 @@ async fn without_a_database_there_is_500_at_once_and_it_comes_back_by_itself() {
                 assert_eq!(answer.status, 500, "{method} {path}");
                 best = best.min(took);
             }
-            // What is sent is looked at first, by two tools.
+            // What is sent is decoded first.
             let most = Duration::from_millis(if method == Method::POST { 2500 } else { 1000 });
             assert!(best < most, "{method} {path}: {best:?}");
         }

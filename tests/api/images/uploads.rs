@@ -6,7 +6,7 @@ use reqwest::{
 };
 use serde_json::{Value, json};
 
-use super::{House, refused};
+use super::{House, refused, runs};
 use crate::support::{
     app::Answer,
     home::{Home, on_both_stores},
@@ -92,8 +92,10 @@ async fn what_is_no_image_is_refused_whatever_it_is_called(home: Home) {
     let mut film_called_avif = mp4().to_vec();
     film_called_avif[8..12].copy_from_slice(b"avif");
     let bitmap = drawn("testsrc2=size=16x16", "bmp");
+    let probed = runs(&house.app, "ffprobe").await;
     for (what, bytes) in [
         ("a film", mp4()),
+        ("the beginning of a film", &mp4()[..64]),
         ("a film that says it is AVIF", &film_called_avif),
         ("sound", &sine),
         ("subtitles", VTT),
@@ -112,8 +114,10 @@ async fn what_is_no_image_is_refused_whatever_it_is_called(home: Home) {
             let answer = house.app.send_image(&house.people.viewer, name, bytes).await;
             let said = refused(&answer, 400);
             assert!(said.starts_with("The file is no image that is taken: "), "{what}: {said}");
+            assert!(!said.contains(['/', '\\']), "{what}: a path in '{said}'");
         }
     }
+    assert_eq!(runs(&house.app, "ffprobe").await, probed, "what is seen to be no image is looked at no closer");
     house.holds(0, 0, 0);
 }
 

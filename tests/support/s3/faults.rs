@@ -36,6 +36,8 @@ pub enum Fault {
     Hang,
     /// It is done, and answered when the next fault or none is set.
     Late,
+    /// It is done after so long.
+    After(Duration),
     /// The connection is closed without an answer. Nothing is done.
     Refuse,
     /// It is done, and then the connection is closed without an answer.
@@ -175,6 +177,7 @@ pub(super) async fn answer(
     match fault {
         Some(Fault::Status(status)) => return failed(status, body).await,
         Some(Fault::Refuse) => return Err("refused".into()),
+        Some(Fault::After(pause)) => sleep(pause).await,
         _ => {}
     }
     let (with_body, with_part, upload) = (request.method == Method::GET, parts(&request), upload(&request));
