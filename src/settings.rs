@@ -161,6 +161,8 @@ pub struct DatabaseSettings {
     pub queue: usize,
     pub deadline_ms: u64,
     pub statement_timeout_ms: u64,
+    pub search_deadline_ms: u64,
+    pub connection_seconds: u64,
 }
 
 impl DatabaseSettings {
@@ -335,8 +337,17 @@ impl Settings {
             ("channels.picture_limit_bytes", self.channels.picture_limit_bytes >= 1, "is 1 at least"),
             ("database.pool_size", self.database.pool_size <= 1000, "is 1000 at most"),
             ("database.deadline_ms", self.database.deadline_ms >= 1, "is 1 at least"),
-            // To Postgres 0 is no limit.
-            ("database.statement_timeout_ms", self.database.statement_timeout_ms >= 1, "is 1 at least"),
+            (
+                "database.statement_timeout_ms",
+                POSTGRES_MILLIS.contains(&self.database.statement_timeout_ms),
+                "lies between 1 and 2147483647",
+            ),
+            (
+                "database.search_deadline_ms",
+                POSTGRES_MILLIS.contains(&self.database.search_deadline_ms),
+                "lies between 1 and 2147483647",
+            ),
+            ("database.connection_seconds", self.database.connection_seconds >= 1, "is 1 at least"),
             ("database.queue", self.database.queue >= 1, "is 1 at least"),
             ("redis.timeout_ms", self.redis.timeout_ms >= 1, "is 1 at least"),
             ("redis.probe_ms", self.redis.probe_ms >= 10, "is 10 at least"),
@@ -348,7 +359,7 @@ impl Settings {
                 "lies between 4096 and 4194304",
             ),
             ("media.tool_deadline_ms", self.media.tool_deadline_ms >= 1, "is 1 at least"),
-            ("media.tool_parallel", self.media.tool_parallel >= 1, "is 1 at least"),
+            ("media.tool_parallel", (1..=1000).contains(&self.media.tool_parallel), "lies between 1 and 1000"),
             ("media.tool_wait_ms", self.media.tool_wait_ms >= 1, "is 1 at least"),
             (
                 "http.unsent_bytes",
@@ -376,6 +387,9 @@ impl Settings {
         }
     }
 }
+
+/// What PostgreSQL takes as the limit of a statement; 0 would be none.
+const POSTGRES_MILLIS: std::ops::RangeInclusive<u64> = 1..=2_147_483_647;
 
 /// Milliseconds of a setting as a [`Duration`].
 #[must_use]

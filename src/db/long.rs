@@ -15,7 +15,7 @@ use tokio::{
 use super::{Db, DbError};
 
 /// How long a search waits for its turn.
-const SEARCH_WAIT: Duration = Duration::from_millis(100);
+const SEARCH_WAIT: Duration = Duration::from_millis(500);
 /// Part of its time that work may wait for one lock, while it holds a thread.
 const LOCK_SHARE: u32 = 4;
 

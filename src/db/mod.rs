@@ -15,7 +15,7 @@ mod untyped;
 
 use std::{
     sync::{Arc, atomic::AtomicU64},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use diesel::{
@@ -100,6 +100,8 @@ pub struct Db {
     workers: Workers<pool::Lease>,
     pool: Arc<pool::Pool>,
     turns: long::Turns,
+    search_deadline: Duration,
+    statement_ms: u64,
 }
 
 impl Db {
@@ -110,10 +112,12 @@ impl Db {
         let threads = usize::try_from(settings.connections()).unwrap_or(1);
         let leases = Arc::clone(&pool);
         let breaks = Arc::new(AtomicU64::new(0));
+        let life = Duration::from_secs(settings.connection_seconds);
         let workers = Workers::start(threads, settings.queue, millis(settings.deadline_ms), move || {
-            pool::Lease::new(Arc::clone(&leases), Arc::clone(&breaks))
+            pool::Lease::new(Arc::clone(&leases), Arc::clone(&breaks), life)
         });
-        Self { workers, pool, turns: long::Turns::over(threads) }
+        let (search_deadline, statement_ms) = (millis(settings.search_deadline_ms), settings.statement_timeout_ms);
+        Self { workers, pool, turns: long::Turns::over(threads), search_deadline, statement_ms }
     }
 
     /// Runs `work` with a connection on a database thread.
@@ -141,8 +145,8 @@ impl Db {
         self.workers.run_within(deadline, work).await.map_err(|error| E::from(DbError::from(error)))?
     }
 
-    /// As [`Db::run`], for work that can take long, such as a search: at most half of the threads do it
-    /// at a time.
+    /// As [`Db::run`], for work that can take long, such as a search: it has `database.search_deadline_ms`, and at most
+    /// half of the threads do it at a time. That Postgres is away is told as soon as for other work.
     ///
     /// # Errors
     /// As [`Db::run`].
@@ -153,11 +157,26 @@ impl Db {
         F: FnOnce(&mut PgConnection) -> Result<T, E> + Send + 'static,
     {
         let turn = self.turns.search().await?;
-        self.run(move |conn| {
+        self.run(|conn| pool::ping(conn).map_err(DbError::from)).await?;
+        let patience = pool::Patience { end: Instant::now() + self.search_deadline, further_ms: self.statement_ms };
+        self.run_within(self.search_deadline, move |conn| {
             let _turn = turn;
-            work(conn)
+            pool::patiently(conn, patience, work)
         })
         .await
+    }
+
+    /// Reads a list: by [`Db::search`] where it is searched, else by [`Db::run`].
+    ///
+    /// # Errors
+    /// As theirs.
+    pub async fn list<T, E, F>(&self, is_searched: bool, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<DbError> + Send + 'static,
+        F: FnOnce(&mut PgConnection) -> Result<T, E> + Send + 'static,
+    {
+        if is_searched { self.search(work).await } else { self.run(work).await }
     }
 
     /// Whether a statement is answered now.

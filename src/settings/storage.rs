@@ -86,7 +86,7 @@ impl StorageSettings {
                 "lies between 5242880 and 268435456",
             ),
             ("storage.parallel_parts", (1..=64).contains(&self.parallel_parts), "lies between 1 and 64"),
-            ("storage.parallel_fetches", self.parallel_fetches >= 1, "is 1 at least"),
+            ("storage.parallel_fetches", (1..=64).contains(&self.parallel_fetches), "lies between 1 and 64"),
             ("storage.fetch_wait_ms", self.fetch_wait_ms >= 1, "is 1 at least"),
             ("storage.region", !self.region.is_empty(), "must not be empty"),
             ("storage.connect_timeout_ms", self.connect_timeout_ms >= 1, "is 1 at least"),

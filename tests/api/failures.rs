@@ -14,7 +14,7 @@ use crate::support::{
     media_folder::{agreed, arriving},
     people::{PASSWORD, Person},
     raw::status,
-    stores::{OwnStores, Stores, TestDb},
+    stores::{OwnStores, Stores, TestDb, count},
 };
 
 const BACK_WITHIN: Duration = Duration::from_secs(5);
@@ -113,7 +113,7 @@ async fn without_postgres_there_is_503_at_once_and_it_comes_back_by_itself() {
 #[actix_web::test]
 async fn a_postgres_that_was_restarted_while_all_rested_costs_nobody_an_answer() {
     let mut stores = Stores::own();
-    // Requests alone find out: what looks in Postgres by itself does it seldom.
+    // Requests alone are to find out.
     let plan = Plan::over_own(&stores).with("PLAYHOUSE_STATISTICS__FOLLOW_MS", "3600000");
     let (app, log) = plan.start_logging();
     let owner = app.register().await;
@@ -128,9 +128,27 @@ async fn a_postgres_that_was_restarted_while_all_rested_costs_nobody_an_answer()
     }
     // To connect anew can take too long beside other tests; that is another cause.
     let log = std::fs::read_to_string(log).expect("a log");
-    let broken: Vec<&str> = log.lines().filter(|line| line.contains("the connection broke")).collect();
+    let costly = |line: &&str| line.contains("unavailable") && line.contains("the connection broke");
+    let broken: Vec<&str> = log.lines().filter(costly).collect();
     assert!(broken.is_empty(), "{broken:?}");
     assert_eq!(read_fresh(&app, &owner).await.status, 200);
+}
+
+#[actix_web::test]
+async fn connections_that_are_old_are_made_anew() {
+    let db = TestDb::create();
+    let app = Plan::over(&db).with("PLAYHOUSE_DATABASE__CONNECTION_SECONDS", "1").start();
+    let owner = app.register().await;
+    let ours = "pg_stat_activity WHERE datname = current_database() AND application_name = 'playhouse'";
+    let conn = &mut db.connect();
+    let old = format!("{ours} AND backend_start < now() - interval '6 seconds'");
+    for _ in 0..9 {
+        futures_util::future::join_all((0..40).map(|_| read_fresh(&app, &owner))).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    futures_util::future::join_all((0..40).map(|_| read_fresh(&app, &owner))).await;
+    assert!(count(conn, ours) > 0);
+    assert_eq!(count(conn, &old), 0, "of {}", count(conn, ours));
 }
 
 #[actix_web::test]

@@ -21,7 +21,7 @@ use crate::support::{
     channels::tiny,
     media::png,
     people::Person,
-    stores::TestDb,
+    stores::{TestDb, count},
 };
 
 fn text(value: &Value) -> &str {
@@ -385,6 +385,35 @@ async fn a_walk_by_cursor_visits_every_row_once_also_among_equals_and_while_rows
         assert_eq!(once.len(), seen.len(), "{sort}: a row came twice");
         assert!(once.is_superset(&before), "{sort}: a row was missed");
     }
+}
+
+#[actix_web::test]
+async fn a_search_has_more_time_than_a_list() {
+    let db = TestDb::create();
+    let app = App::start(&db);
+    let owner = app.register().await;
+    add(&app, &owner, json!({"name": "Casablanca"})).await;
+    let mut conn = db.connect();
+    conn.batch_execute("BEGIN; LOCK TABLE series IN ACCESS EXCLUSIVE MODE").unwrap();
+    let list = async {
+        let list = app.get("/series?name=casablanca", &owner).await;
+        // The search has begun by then.
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        conn.batch_execute("COMMIT").unwrap();
+        list
+    };
+    let (list, search) = tokio::join!(list, app.get("/series?q=casablanca", &owner));
+    assert_eq!((list.status, search.status), (503, 200));
+    assert_eq!(names(&search), ["Casablanca"]);
+    // Connections that have searched are as impatient as before.
+    conn.batch_execute("BEGIN; LOCK TABLE series IN ACCESS EXCLUSIVE MODE").unwrap();
+    let paths: Vec<String> = (0..20).map(|at| format!("/series?name=another{at}")).collect();
+    let lists = futures_util::future::join_all(paths.iter().map(|path| app.get(path, &owner))).await;
+    assert!(lists.iter().all(|list| list.status == 503));
+    tokio::time::sleep(std::time::Duration::from_millis(1800)).await;
+    let waiting = "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    assert_eq!(count(&mut conn, waiting), 0, "statements of lists wait on");
+    conn.batch_execute("COMMIT").unwrap();
 }
 
 #[actix_web::test]

@@ -68,7 +68,7 @@ impl Auth {
         let narrow = if caller.is_owner() { Vec::new() } else { vec![own] };
         let query = ListQuery { listing: &users::LISTING, request, narrow, parent: None };
         self.db
-            .run(move |conn| {
+            .list(query.request.q.is_some(), move |conn| {
                 let extent = query.extent(conn)?;
                 let Page { items, total, next } = query.page::<UserRow>(conn, extent.total)?;
                 let items = items.into_iter().map(User::try_from).collect::<Result<_, _>>()?;

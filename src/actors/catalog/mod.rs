@@ -138,7 +138,7 @@ impl Catalog {
             let page = query.page::<R::Row>(conn, total).map_err(DbError::from)?;
             Ok::<_, CatalogError>((total, page.map(R::from)))
         };
-        let (total, page) = if searches { self.db.search(read).await? } else { self.db.run(read).await? };
+        let (total, page) = self.db.list(searches, read).await?;
         self.keep_total(rows, stamp, total);
         Ok(page)
     }

@@ -80,7 +80,7 @@ impl Playback {
         let query =
             ListQuery { listing: R::LISTING, request, narrow: vec![way.children(id)], parent: Some(way.parent(id)) };
         self.db
-            .run(move |conn| {
+            .list(query.request.q.is_some(), move |conn| {
                 let extent = query.extent(conn).map_err(DbError::from)?;
                 let owner = UserId::from(extent.parent.ok_or(CatalogError::NotFound)?);
                 if !viewer.may_act_for(owner) {

@@ -28,6 +28,8 @@ fn parts(silence: Duration) -> Arc<Parts> {
         queue: 8,
         deadline_ms: 200,
         statement_timeout_ms: 200,
+        search_deadline_ms: 200,
+        connection_seconds: 60,
     });
     let redis = RedisSettings {
         url: format!("redis://{NOWHERE}/").into(),
