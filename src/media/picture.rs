@@ -88,7 +88,7 @@ impl Framer {
             return Err(NotAnImage::Unreadable.into());
         }
         let (path, limits): (PathBuf, ImageSettings) = (path.to_owned(), self.limits);
-        let place = self.tools.place(&self.headers, "the reading of headers").await?;
+        let place = self.tools.place(&self.headers, "header").await?;
         let read = move || {
             // Free when it has been read, also where nobody waits for it any more.
             let _place = place;

@@ -31,6 +31,9 @@ pub const LITTLE_OUTPUT: u64 = 1024 * 1024;
 /// Bytes of standard error that are kept; the rest is read and dropped.
 const MAX_ERRORS: u64 = 8 * 1024;
 
+/// The outcome of what was not begun.
+const BUSY: &str = "busy";
+
 /// Why a tool gave no result.
 #[derive(Debug, thiserror::Error)]
 pub enum ToolError {
@@ -120,17 +123,14 @@ impl Tools {
     /// See [`ToolError`]; a tool that ran and failed is no error here.
     pub async fn run(&self, run: ToolRun) -> Result<ToolOutput, ToolError> {
         let name = run.name;
-        let permit = self.place(&self.permits, name).await;
+        let _permit = self.place(&self.permits, name).await?;
         let begin = Instant::now();
-        let result = match permit {
-            Ok(_permit) => self.limited(run).await,
-            Err(busy) => Err(busy),
-        };
+        let result = self.limited(run).await;
         let outcome = match &result {
             Ok(output) if output.status.success() => "success",
             Ok(_) => "failure",
             Err(ToolError::Missing(_)) => "missing",
-            Err(ToolError::Busy { .. }) => "busy",
+            Err(ToolError::Busy { .. }) => BUSY,
             Err(ToolError::Timeout(_)) => "timeout",
             Err(ToolError::TooMuch(_)) => "too_much",
             Err(ToolError::Fault { .. }) => "fault",
@@ -149,7 +149,10 @@ impl Tools {
         places: &Arc<Semaphore>,
         tool: &'static str,
     ) -> Result<OwnedSemaphorePermit, ToolError> {
-        let busy = || ToolError::Busy { tool, waited: self.patience };
+        let busy = || {
+            metrics::counter!("playhouse_tool_runs_total", "tool" => tool, "outcome" => BUSY).increment(1);
+            ToolError::Busy { tool, waited: self.patience }
+        };
         let place = tokio::time::timeout(self.patience, Arc::clone(places).acquire_owned()).await;
         place.map_err(|_| busy())?.map_err(|_| busy())
     }

@@ -50,9 +50,12 @@ async fn a_tool_has_its_bytes_whatever_becomes_of_the_file() {
     store.enter(id).await.unwrap().discard().await.unwrap();
     assert_eq!(fs::read(copy.path()).unwrap(), b"hello");
     drop(copy);
-    while folder.files() > 0 {
-        tokio::task::yield_now().await;
-    }
+    let gone = async {
+        while folder.files() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), gone).await.expect("it goes when nobody has it");
     assert!(matches!(store.local_copy(wanted(id)).await, Err(StoreError::NotFound)));
     assert_eq!(folder.files(), 0);
 }

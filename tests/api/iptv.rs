@@ -575,6 +575,8 @@ async fn a_parent_that_is_not_there_is_404_and_one_without_children_has_an_empty
     let alone = app.post("/streams", &owner, json!({"file_id": film})).await.id();
     for below in ["", "/season", "/season/series", "/season/series/genre"] {
         not_there(&app.get(&format!("/streams/{alone}/episode{below}"), &owner).await, "Episode");
+        let another = app.register().await;
+        assert_eq!(app.get(&format!("/streams/{alone}/episode{below}"), &another).await.status, 403, "{below}");
     }
     let genre = app.post("/genres", &owner, json!({"name": "Empty"})).await.id();
     let series = app.post("/series", &owner, json!({"name": "Empty"})).await.id();

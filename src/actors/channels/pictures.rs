@@ -58,7 +58,7 @@ impl Channels {
             FilesError::Unsupported(why) => ChannelsError::NotAnImage(why),
             other => other.into(),
         })?;
-        let turn = self.files.turn_of(account).await;
+        let turn = self.files.turn_of(account).await?;
         let made =
             self.framer.picture(&sent.path(), sent.media(), Fit::CHANNEL).await.map_err(|error| match error {
                 FrameError::NoFrame | FrameError::NotAnImage(_) | FrameError::Timeout => {

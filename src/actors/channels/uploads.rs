@@ -121,7 +121,9 @@ impl Channels {
         if film.file().kind != FileKind::Video {
             return Err(ChannelsError::NotAVideo("there is no picture in it".to_owned()));
         }
+        let turn = self.files.turn_of(account).await?;
         let made = self.framer.thumbnail(&film.path(), film.media(), &film.file().facts).await;
+        drop(turn);
         let thumbnail = made.map_err(|error| match error {
             FrameError::NoFrame | FrameError::Timeout => ChannelsError::NotAVideo(error.to_string()),
             other => ChannelsError::Frame(other),

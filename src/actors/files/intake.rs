@@ -18,6 +18,7 @@ use crate::{
         frame::{FrameError, Thumbnail},
         probe::{ProbeError, Probed},
         sniff::{is_text_throughout, sniff},
+        tool::ToolError,
     },
     storage::{About, Incoming, Received, StoreError},
 };
@@ -152,9 +153,14 @@ impl Files {
         self.examine_as(media, arrival).await
     }
 
-    /// The turn of an account to have something decoded, until it is dropped.
-    pub(in crate::actors) async fn turn_of(&self, account: UserId) -> Turn {
-        self.accounts.wait(account).await
+    /// The turn of an account to have something decoded, until it is dropped; waited for as for a tool.
+    ///
+    /// # Errors
+    /// [`FilesError::Probe`]: the account has too much to look at.
+    pub(in crate::actors) async fn turn_of(&self, account: UserId) -> Result<Turn, FilesError> {
+        let busy = ToolError::Busy { tool: "what else the account has sent", waited: self.patience };
+        let turn = tokio::time::timeout(self.patience, self.accounts.wait(account)).await;
+        turn.map_err(|_| FilesError::Probe(ProbeError::Unavailable(busy)))
     }
 
     async fn examine_as(&self, media: MediaType, arrival: Arrival) -> Result<Examined, FilesError> {
@@ -163,7 +169,7 @@ impl Files {
             return Err(StoreError::TooLarge(self.image_limit).into());
         }
         let received = incoming.finish().await?;
-        let turn = self.turn_of(owner_id).await;
+        let turn = self.turn_of(owner_id).await?;
         let probed = self.probe(&received, media).await?;
         drop(turn);
         let found = Found { owner_id: Some(owner_id), name: original_name, media, probed };

@@ -26,7 +26,7 @@ use crate::{
         media::StoredFile,
     },
     media::{frame::Framer, probe::Prober},
-    settings::{ImageSettings, MediaSettings},
+    settings::{ImageSettings, MediaSettings, millis},
     storage::{Incoming, LocalCopy, Looking, Store, StoreError, StoredBytes, Wanted},
 };
 
@@ -133,6 +133,7 @@ pub struct Files {
     cache: Cache,
     /// By who has something decoded.
     accounts: Turns<UserId>,
+    patience: Duration,
     open: Held<FileId, (Option<Stamp>, Arc<OpenFile>), RandomState>,
 }
 
@@ -146,7 +147,8 @@ impl Files {
             Held::builder().max_capacity(OPEN_FILES).time_to_live(OPEN_TIME).build_with_hasher(RandomState::default());
         let (limit, quota) = (settings.max_upload_bytes, settings.account_quota_bytes);
         let image_limit = images.max_bytes;
-        Self { db, store, prober, framer, limit, image_limit, quota, cache, accounts: Turns::new(), open }
+        let (accounts, patience) = (Turns::new(), millis(settings.tool_wait_ms));
+        Self { db, store, prober, framer, limit, image_limit, quota, cache, accounts, patience, open }
     }
 
     /// The most bytes a file may have.
@@ -259,7 +261,7 @@ impl Files {
         };
         let query = ListQuery { listing: &files::LISTING, request, narrow, parent: None };
         self.db
-            .run(move |conn| {
+            .list(query.request.q.is_some(), move |conn| {
                 let extent = query.extent(conn).map_err(DbError::from)?;
                 let page = query.page::<FileRow>(conn, extent.total).map_err(DbError::from)?;
                 Ok(page.map(StoredFile::from))

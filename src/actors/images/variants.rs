@@ -48,7 +48,7 @@ impl Images {
         let copy = if let Some(copy) = known.variants.get(&width.pixels()) {
             *copy
         } else {
-            let turn = self.files.turn_of(caller.user_id).await;
+            let turn = self.files.turn_of(caller.user_id).await?;
             let (images, image) = (self.clone(), Arc::clone(&of));
             let work = async move {
                 // Also where the caller goes away.

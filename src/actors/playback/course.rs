@@ -32,14 +32,17 @@ use crate::{
 /// How often a heartbeat is applied to what another node has kept meanwhile, before it is refused.
 const TRIES: u32 = 16;
 
+/// When a row was known to be there: what may take it along, and the stamp of that.
+type Seen = (Vec<Scope>, Stamp);
+
 /// What a session knows and works with.
 pub(super) struct Course {
     id: StreamId,
     parts: Arc<Parts>,
     /// `None`: not read yet, or the session is gone.
     held: Option<Held>,
-    /// When its row was known to be there.
-    seen: Option<Stamp>,
+    /// When its row was known to be there, as that of this title and account.
+    seen: Option<Seen>,
 }
 
 impl Course {
@@ -50,7 +53,7 @@ impl Course {
 
     /// For a turn, after which it is given back.
     pub(super) fn lend(&mut self) -> Self {
-        Self { id: self.id, parts: Arc::clone(&self.parts), held: self.held.take(), seen: self.seen }
+        Self { id: self.id, parts: Arc::clone(&self.parts), held: self.held.take(), seen: self.seen.take() }
     }
 
     /// What is known.
@@ -72,7 +75,7 @@ impl Course {
     }
 
     async fn begin(&mut self, state: SessionState) -> Result<Opened, CatalogError> {
-        self.seen = self.stamp(&state);
+        self.seen = self.stamped(&state);
         let kept = self.parts.live.keep(self.id, &state, Replaces::Version(None)).await;
         let version = match kept {
             Kept::As(version) => Some(version),
@@ -111,31 +114,34 @@ impl Course {
         Err(DbError::Away("other nodes beat this session all the time".to_owned()).into())
     }
 
-    /// What takes many streams along (a series, a file, an account) tells their sessions nothing: where something of
-    /// the kind has gone since the row was seen, it is looked for.
+    /// What takes many streams along (a series, a file, an account) does not tell each session. The sweep finds those
+    /// that nobody beats; here, where something of the kind has gone since the row was seen, it is looked for, so
+    /// that no heartbeat is acknowledged after the removal was.
     async fn find(&mut self, state: &SessionState) -> Result<(), CatalogError> {
-        let (id, stamp) = (self.id.uuid(), self.stamp(state));
+        let (id, stamped) = (self.id.uuid(), self.stamped(state));
         // Without Redis each heartbeat is saved, and so finds out.
-        if stamp.is_none() || stamp == self.seen {
+        if stamped.is_none() || stamped == self.seen {
             return Ok(());
         }
         match self.parts.db.run(move |conn| streams::viewer(conn, id).map_err(refused)).await {
-            Ok(_) => self.seen = stamp,
             Err(CatalogError::NotFound) => {
                 self.parts.ended(&[self.id]).await;
                 return Err(self.gone());
             }
-            // Heartbeats go on without Postgres; the next one looks.
-            Err(_) => {}
+            Ok(_) => {}
+            // Heartbeats go on without Postgres, and do not wait for it one by one: the save finds out.
+            Err(error) => tracing::debug!(?error, "whether a stream is still there is not known"),
         }
+        self.seen = stamped;
         Ok(())
     }
 
-    fn stamp(&self, state: &SessionState) -> Option<Stamp> {
+    fn stamped(&self, state: &SessionState) -> Option<Seen> {
         let of_all = Some(Scope::Rows(Kind::Streams));
         let of_file = state.title.file.map(|file| Scope::Row(Kind::Files, file.uuid()));
         let scopes: Vec<Scope> = [of_all, of_file, state.user.map(Scope::account)].into_iter().flatten().collect();
-        self.parts.cache.stamp(&scopes)
+        let stamp = self.parts.cache.stamp(&scopes)?;
+        Some((scopes, stamp))
     }
 
     /// What goes on of ours and of what another node has kept.

@@ -10,7 +10,10 @@ use actix_web::{
 
 use super::{answer, refusal::own, videos::hash_path};
 use crate::{
-    actors::channels::{ChannelPicture, ChannelsError},
+    actors::{
+        channels::{ChannelPicture, ChannelsError},
+        files::FilesError,
+    },
     http::{
         State,
         access::{Allowed, Open, UseChannels},
@@ -56,12 +59,15 @@ async fn thumbnail(_: Open, state: State, request: HttpRequest) -> Answer {
         ChannelsError::NoVideo => none(),
         other => other.into(),
     })?;
-    media::serve(&state, &open, CachePolicy::Public, &request).await
+    media::serve(&state, &open, CachePolicy::Public, &request).await.map_err(|error| match error {
+        FilesError::NotFound => none(),
+        other => other.into(),
+    })
 }
 
 async fn picture(_: Open, state: State, request: HttpRequest) -> Answer {
     match state.channels.picture(&path_text(&request, "name")?).await? {
-        ChannelPicture::Set(open) => media::serve(&state, &open, CachePolicy::PublicChanging, &request).await,
+        ChannelPicture::Set(open) => Ok(media::serve(&state, &open, CachePolicy::PublicChanging, &request).await?),
         ChannelPicture::Generated(png) => Ok(HttpResponse::Ok()
             .insert_header((header::CONTENT_TYPE, "image/png"))
             .insert_header((header::CACHE_CONTROL, CachePolicy::PublicChanging.header()))

@@ -10,7 +10,7 @@ use super::{
     window::Windowed,
 };
 use crate::{
-    actors::channels::ChannelsError,
+    actors::{channels::ChannelsError, files::FilesError},
     domain::{
         channels::{HashPath, Video, VideoChange},
         search::Searched,
@@ -117,7 +117,10 @@ async fn film(_: Open, state: State, request: HttpRequest) -> Answer {
         ChannelsError::NoVideo => no_video(),
         other => other.into(),
     })?;
-    media::serve(&state, &open, CachePolicy::Public, &request).await
+    media::serve(&state, &open, CachePolicy::Public, &request).await.map_err(|error| match error {
+        FilesError::NotFound => no_video(),
+        other => other.into(),
+    })
 }
 
 async fn all(_: Open, state: State, Windowed(window): Windowed) -> Answer {

@@ -142,8 +142,9 @@ async fn along<R: Shown>(allowed: Streams, state: State, id: StreamId, way: Way)
 /// Where a chain ends: at the stream, or at its episode, which the stream of a file has not.
 async fn broken_off(allowed: &Streams, state: &State, id: StreamId, error: CatalogError) -> ApiError {
     match error {
-        CatalogError::NotFound if state.playback.one(allowed.viewer(), id).await.is_ok() => {
-            ApiError::no_such(Episode::NOUN)
+        CatalogError::NotFound => {
+            let stream = state.playback.one(allowed.viewer(), id).await;
+            stream.map_or_else(of, |_| ApiError::no_such(Episode::NOUN))
         }
         other => of(other),
     }

@@ -31,7 +31,7 @@ use self::{
     body::{FileBody, HeadBody, ObjectBody},
     conditions::{Tags, tags, untagged},
 };
-use super::{State, error::ApiError};
+use super::State;
 use crate::{
     actors::files::{FilesError, OpenFile},
     storage::{Part, StoreError, StoredBytes},
@@ -66,14 +66,14 @@ pub const SANDBOX: &str = "default-src 'none'; sandbox";
 /// The answer to a GET or HEAD for a file that the caller may have.
 ///
 /// # Errors
-/// 404: it was removed meanwhile. 500: its bytes are lost, or the process has no file descriptor left. 503: the bucket
-/// that has the bytes is away.
+/// [`FilesError::NotFound`]: it was removed meanwhile. [`FilesError::Lost`]. [`FilesError::Store`]: the process has no
+/// file descriptor left, or the bucket that has the bytes is away.
 pub async fn serve(
     state: &State,
     open: &OpenFile,
     cache: CachePolicy,
     request: &HttpRequest,
-) -> Result<HttpResponse<BoxBody>, ApiError> {
+) -> Result<HttpResponse<BoxBody>, FilesError> {
     let answer = MediaAnswer {
         bytes: &open.bytes,
         content_type: &open.file.mime_type,
@@ -83,8 +83,8 @@ pub async fn serve(
         served: state.tally.bytes_served(),
     };
     match answer.respond(request).await {
-        Err(FilesError::NotFound) => Err(state.files.without_bytes(open.file.id).await.into()),
-        answered => Ok(answered?),
+        Err(FilesError::NotFound) => Err(state.files.without_bytes(open.file.id).await),
+        answered => answered,
     }
 }
 

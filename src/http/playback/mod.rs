@@ -47,5 +47,5 @@ async fn bytes(
     if let Some(link) = state.files.link(&open, how).await? {
         return Ok(HttpResponse::TemporaryRedirect().insert_header((header::LOCATION, link)).finish());
     }
-    media::serve(&state, &open, CachePolicy::Private, &request).await
+    Ok(media::serve(&state, &open, CachePolicy::Private, &request).await?)
 }

@@ -73,18 +73,23 @@ fn no_leave() -> ApiError {
 
 async fn file(_: Open, state: State, request: HttpRequest) -> Answer {
     let leave = Leave::of(&state, &request).await?;
-    let open = state.files.open(leave.file, Reader::Everything).await.map_err(|error| match error {
+    let open = state.files.open(leave.file, Reader::Everything).await.map_err(gone_or)?;
+    media::serve(&state, &open, leave.cache, &request).await.map_err(gone_or)
+}
+
+fn gone_or(error: FilesError) -> ApiError {
+    match error {
         FilesError::NotFound => no_leave(),
         other => other.into(),
-    })?;
-    media::serve(&state, &open, leave.cache, &request).await
+    }
 }
 
 async fn poster(_: Open, state: State, request: HttpRequest) -> Answer {
     let leave = Leave::of(&state, &request).await?;
     let open = state.posters.of(leave.file).await.map_err(|error| match error {
-        PosterError::NoFilm | PosterError::Files(FilesError::NotFound) => no_leave(),
+        PosterError::NoFilm => no_leave(),
+        PosterError::Files(error) => gone_or(error),
         other => other.into(),
     })?;
-    media::serve(&state, &open, leave.cache, &request).await
+    media::serve(&state, &open, leave.cache, &request).await.map_err(gone_or)
 }

@@ -142,11 +142,11 @@ async fn with_wrong_keys_there_is_one_try_and_nothing_is_kept() {
 #[actix_web::test]
 async fn whoever_waits_for_others_parts_waits_as_long_as_they_arrive() {
     let one_at_a_time: Settings =
-        &[("PLAYHOUSE_STORAGE__PARALLEL_PARTS", "1"), ("PLAYHOUSE_STORAGE__TIMEOUT_MS", "2000")];
+        &[("PLAYHOUSE_STORAGE__PARALLEL_PARTS", "1"), ("PLAYHOUSE_STORAGE__TIMEOUT_MS", "5000")];
     let house = house(&[one_at_a_time]).await;
-    house.bucket().fail_where(writes, Fault::After(Duration::from_millis(600)));
+    house.bucket().fail_where(writes, Fault::After(Duration::from_millis(800)));
     // The last one waits for nine others, far longer than one request may take.
-    let sent = futures_util::future::join_all((0..10).map(|_| upload(&house, mp4()))).await;
+    let sent = futures_util::future::join_all((0..10).map(|_| upload(&house, VTT))).await;
     let statuses: Vec<u16> = sent.iter().map(|answer| answer.status).collect();
     assert_eq!(statuses, [201; 10]);
     house.bucket().heal();
