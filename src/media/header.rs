@@ -268,7 +268,7 @@ mod tests {
             max_pixels: 11,
             max_jpeg_scans: 12,
             max_jpeg_scanned_pixels: 1,
-            max_jpeg_segments: 14,
+            max_jpeg_segments: 17,
             max_avif_boxes: 15,
             max_png_metadata_bytes: 16,
         };
@@ -278,7 +278,7 @@ mod tests {
         assert_eq!(refused(&[png(3, 3, 8, 6, 100), text].concat(), MediaType::Png), NotAnImage::TooMuchBesides(16));
         let frame = b"\xff\xd8\xff\xc0\0\x0b\x08\0\x03\0\x03\x01\x01\x11\0".as_slice();
         let jpeg = |segment: &[u8], count| [frame, &segment.repeat(count), b"\xff\xd9"].concat();
-        assert_eq!(refused(&jpeg(b"\xff\xfe\0\x02", 14), MediaType::Jpeg), NotAnImage::TooManySegments(14));
+        assert_eq!(refused(&jpeg(b"\xff\xfe\0\x02", 16), MediaType::Jpeg), NotAnImage::TooManySegments(17));
         // No pixel is gone over twice, but the usual scans are always taken.
         let scans = |count| jpeg(b"\xff\xda\0\x02", count);
         assert_eq!(refused(&scans(11), MediaType::Jpeg), NotAnImage::TooManyScans(10));

@@ -34,11 +34,13 @@ pub(super) fn coded(mut bytes: impl BufRead, most_segments: u32) -> io::Result<C
         match code {
             [0xd9] => return Ok(found),
             // A stuffed byte, and markers that stand alone.
-            [0x00 | 0x01 | 0xd0..=0xd8] => {}
+            [0x00 | 0x01 | 0xd0..=0xd7] => {}
             [_] if found.segments == most_segments => {
                 found.segments += 1;
                 return Ok(found);
             }
+            // The decoder begins anew.
+            [0xd8] => found.segments += 1,
             // The decoder looks for the next marker within these.
             [marker] if !is_passed_over(marker) => {
                 found.segments += 1;
@@ -100,7 +102,7 @@ mod tests {
         // Any number of 0xff may stand before a marker.
         let begin = [b"\xff\xff\xff\xd8", &thumbnail[..], b"\xff\xff", &frame].concat();
         let whole = [&begin[..], &scan, &segment(0xc4, b"\xff\xd9"), &scan, b"\xff\xd9"].concat();
-        let found = Coded { sides: (640, 480), segments: 5, scans: 2, bytes: 2 * 4 };
+        let found = Coded { sides: (640, 480), segments: 6, scans: 2, bytes: 2 * 4 };
         assert_eq!(coded(&whole[..]).unwrap(), found);
         assert_eq!(coded(&[&whole[..], b"and more"].concat()[..]).unwrap(), found);
         for length in 0..whole.len() {
@@ -110,5 +112,7 @@ mod tests {
         assert_eq!(coded(&[b"\xff\xd8", &hidden[..], b"\xff\xd9"].concat()[..]).unwrap().scans, 30);
         let many = [b"\xff\xd8".to_vec(), segment(0xe5, b"").repeat(20_000), b"\xff\xd9".to_vec()].concat();
         assert_eq!(coded(&many[..]).unwrap().segments, MOST + 1);
+        let begins = [b"\xff\xd8".repeat(20_000), begin.clone(), b"\xff\xd9".to_vec()].concat();
+        assert_eq!(coded(&begins[..]).unwrap().segments, MOST + 1);
     }
 }

@@ -74,6 +74,9 @@ fn drain(mut bytes: impl Read) -> io::Result<u64> {
     io::copy(&mut bytes, &mut io::sink())
 }
 
+/// What a deflated part counts for at least, in bytes: to begin with each costs a decoder about as much.
+const LEAST: u64 = 1024;
+
 /// So many bytes it makes, one more than `most` at most; of what is damaged, those before.
 fn inflated(body: &mut impl BufRead, most: u64) -> u64 {
     let mut pieces = ZlibDecoder::new(body).take(most.saturating_add(1));
@@ -81,7 +84,7 @@ fn inflated(body: &mut impl BufRead, most: u64) -> u64 {
     while let Ok(count @ 1..) = pieces.read(&mut piece) {
         all += u64::try_from(count).unwrap_or_default();
     }
-    all
+    all.max(LEAST)
 }
 
 #[cfg(test)]
@@ -123,8 +126,8 @@ mod tests {
             (of(b"iTXt", b"Comment\0\x01\0en\0Comment\0", &packed), 10_000),
             (of(b"iTXt", b"Comment\0\0\0en\0Comment\0", b"plain"), 5),
             (of(b"eXIf", b"", &[0; 50]), 0),
-            (of(b"zTXt", b"Comment\0\0", b"not deflated"), 0),
-            (of(b"zTXt", b"Comment", b""), 0),
+            (of(b"zTXt", b"Comment\0\0", b"not deflated"), LEAST),
+            (of(b"zTXt", b"Comment", b""), LEAST),
             (of(b"iTXt", b"Comment\0", b""), 0),
         ] {
             // Wherever it stands.
