@@ -18,6 +18,9 @@ pub enum ImagesError {
     /// The bytes are no image that is taken.
     #[error("the bytes are no image: {0}")]
     NotAnImage(String),
+    /// To make it smaller takes longer than it may.
+    #[error("to make it smaller takes too long")]
+    TooCostly,
     /// It cannot be made smaller now, or failed by a fault of ours.
     #[error("no smaller copy could be made")]
     Frame(#[source] FrameError),
@@ -61,6 +64,7 @@ impl From<FrameError> for ImagesError {
     /// Of an image that was taken once: what cannot be read of it is our fault.
     fn from(error: FrameError) -> Self {
         match error {
+            FrameError::Timeout => Self::TooCostly,
             FrameError::Unavailable(why) => Self::Files(FilesError::Probe(ProbeError::Unavailable(why))),
             other => Self::Frame(other),
         }

@@ -6,9 +6,11 @@
 mod error;
 mod variants;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use diesel::PgConnection;
+use foldhash::fast::RandomState;
+use moka::sync::Cache as Held;
 
 pub use self::error::ImagesError;
 use self::variants::Known;
@@ -29,6 +31,11 @@ use crate::{
     settings::ImageSettings,
     storage::Incoming,
 };
+
+/// Copies that are remembered not to be made.
+const REMEMBERED: u64 = 10_000;
+/// After so long it is tried again.
+const PAUSE: Duration = Duration::from_mins(10);
 
 /// What images need from the rest of the house.
 pub struct ImageParts<'a> {
@@ -53,6 +60,8 @@ pub struct Images {
     framer: Framer,
     limit: u64,
     turns: Turns<(FileId, Width)>,
+    /// Copies that could not be made a moment ago.
+    without: Held<(FileId, Width), (), RandomState>,
 }
 
 impl Images {
@@ -60,7 +69,9 @@ impl Images {
     #[must_use]
     pub fn new(parts: ImageParts<'_>) -> Self {
         let ImageParts { settings, db, cache, files, framer } = parts;
-        Self { db, cache, files, framer, limit: settings.max_bytes, turns: Turns::new() }
+        let without = Held::builder().max_capacity(REMEMBERED).time_to_live(PAUSE);
+        let without = without.build_with_hasher(RandomState::default());
+        Self { db, cache, files, framer, limit: settings.max_bytes, turns: Turns::new(), without }
     }
 
     /// The most bytes an image may have.

@@ -19,7 +19,7 @@ use crate::{
         images::Width,
         media::{MediaFacts, MediaType, StoredFile},
     },
-    media::{header::NotAnImage, picture::Fit},
+    media::{frame::FrameError, header::NotAnImage, picture::Fit},
 };
 
 /// What is known of an image; kept by the caches.
@@ -86,6 +86,10 @@ impl Images {
         if let Some(made) = self.read(image.id).await?.variants.get(&width.pixels()) {
             return Ok(*made);
         }
+        // Whoever waited for the one that could not be made does not try in turn.
+        if self.without.contains_key(&(image.id, width)) {
+            return Err(ImagesError::TooCostly);
+        }
         let kind = MediaType::of_image(&image.mime_type).ok_or(ImagesError::Frame(NotAnImage::Unreadable.into()))?;
         let copy = self.files.local_copy(image).await?;
         let picture = self.framer.picture(copy.path(), kind, Fit::width(width.pixels())).await;
@@ -95,6 +99,9 @@ impl Images {
             Err(error) => {
                 // Removed while it was read: then it is not there.
                 self.read(image.id).await?;
+                if matches!(error, FrameError::Timeout) {
+                    self.without.insert((image.id, width), ());
+                }
                 return Err(error.into());
             }
         };

@@ -40,6 +40,7 @@ impl From<ImagesError> for ApiError {
             ImagesError::NotAnImage(why) => Self::BadRequest(format!("The file is no image that is taken: {why}")),
             ImagesError::Files(error) => error.into(),
             ImagesError::Store(error) => error.into(),
+            ImagesError::TooCostly => Self::Unavailable(Box::new(error)),
             ImagesError::Frame(_) | ImagesError::Kept | ImagesError::Died => Self::Fault(Box::new(error)),
         }
     }
