@@ -7,7 +7,7 @@ use std::{
 };
 
 use diesel::{Connection as _, PgConnection, RunQueryDsl as _, connection::SimpleConnection as _};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use secrecy::SecretString;
 
 use super::{
@@ -122,6 +122,7 @@ fn debian_folders() -> Vec<PathBuf> {
 pub struct Postgres {
     child: Child,
     sockets: String,
+    pid_file: PathBuf,
 }
 
 impl Postgres {
@@ -153,9 +154,12 @@ impl Postgres {
         }
         without_pg_variables(&mut command);
         log.take(&mut command)?;
-        let postgres = Self { child: Child::start(command, NAME, ENDING)?, sockets };
+        let postgres = Self { child: Child::start(command, NAME, ENDING)?, sockets, pid_file };
         let pid = postgres.pid();
-        match postgres.child.until_ready(READY_LIMIT, cancel, || is_ready(&pid_file, pid))? {
+        match postgres
+            .child
+            .until_ready(READY_LIMIT, cancel, || stage(&postgres.pid_file, pid).as_deref() == Some("ready"))?
+        {
             Readiness::Ready => postgres.ensure_database().map(|()| postgres),
             Readiness::Ended => Err(log.ended(NAME)),
             Readiness::Late => Err(log.not_ready(NAME)),
@@ -172,6 +176,18 @@ impl Postgres {
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.child.exit().is_some()
+    }
+
+    /// Somebody has told it to stop when its last client leaves, which none of ours does: it stops now.
+    pub(super) fn end_what_is_ending(&self) {
+        if stage(&self.pid_file, self.pid()).as_deref() != Some("stopping") {
+            return;
+        }
+        if let Some(pid) = Pid::from_raw(self.pid())
+            && let Err(error) = kill_process(pid, Signal::INT)
+        {
+            tracing::debug!(%error, "the private Postgres has ended meanwhile");
+        }
     }
 
     /// Its main process.
@@ -267,11 +283,11 @@ fn login_name(uid: u32) -> Result<String, ServiceError> {
     Ok(String::from_utf8_lossy(&output.stdout).trim().replace('"', "\"\""))
 }
 
-/// The eighth line of `postmaster.pid` says how far the start has come.
-fn is_ready(pid_file: &Path, pid: i32) -> bool {
-    let Ok(text) = fs::read_to_string(pid_file) else { return false };
+/// How far its start or stop has come: the eighth line of `postmaster.pid`.
+fn stage(pid_file: &Path, pid: i32) -> Option<String> {
+    let text = fs::read_to_string(pid_file).ok()?;
     let mut lines = text.lines().map(str::trim);
-    lines.next().and_then(|line| line.parse().ok()) == Some(pid) && lines.nth(6) == Some("ready")
+    (lines.next()?.parse() == Ok(pid)).then(|| lines.nth(6).map(str::to_owned))?
 }
 
 /// `PGPORT`, `PGDATA` and the like are meant for somebody else.

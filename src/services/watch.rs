@@ -34,6 +34,9 @@ impl Stores {
         let Self { postgres, redis, home } = self;
         let redis =
             redis.as_mut().map_or(Ok(()), |kept| kept.mend(Redis::has_ended, |plan| Redis::start(home, plan, cancel)));
+        if let Some(running) = postgres.as_ref().and_then(|kept| kept.store.as_ref()) {
+            running.end_what_is_ending();
+        }
         let postgres = postgres
             .as_mut()
             .map_or(Ok(()), |kept| kept.mend(Postgres::has_ended, |plan| Postgres::start(home, plan, cancel)));

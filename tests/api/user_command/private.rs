@@ -62,6 +62,25 @@ async fn with_private_stores_a_command_uses_those_of_the_server_that_runs_and_el
 }
 
 #[actix_web::test]
+async fn a_private_postgres_that_somebody_tells_to_stop_is_started_again() {
+    let plan = Plan::private();
+    fs::create_dir_all(plan.data_dir()).unwrap();
+    let app = plan.start();
+    let owner = app.register().await;
+    let [before, _] = stores(&plan);
+    // It would wait until its last client leaves.
+    let pid = rustix::process::Pid::from_raw(before.parse().unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    let pid_file = root(&plan).join("postgres/postmaster.pid");
+    let back = async || {
+        let now = fs::read_to_string(&pid_file).unwrap_or_default();
+        let is_another = now.lines().next().is_some_and(|now| now != before);
+        is_another && app.get(&format!("/series?name={before}"), &owner).await.status == 200
+    };
+    assert!(crate::support::app::eventually(std::time::Duration::from_secs(30), back).await);
+}
+
+#[actix_web::test]
 async fn a_data_folder_of_another_user_is_left_alone() {
     if !rustix::process::geteuid().is_root() {
         // Only root can give a file away; anyone else cannot even open such a folder.
