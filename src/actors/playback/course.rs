@@ -123,8 +123,8 @@ impl Course {
         if stamped.is_none() || stamped == self.seen {
             return Ok(());
         }
-        match self.parts.db.run(move |conn| streams::viewer(conn, id).map_err(refused)).await {
-            Err(CatalogError::NotFound) => {
+        match self.parts.db.run(move |conn| streams::which_exist(conn, &[id]).map_err(DbError::from)).await {
+            Ok(there) if there.is_empty() => {
                 self.parts.ended(&[self.id]).await;
                 return Err(self.gone());
             }
