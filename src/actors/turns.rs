@@ -8,7 +8,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 /// What a node knows to be asked for.
 const REMEMBERED: u64 = 10_000;
-/// What nobody asks for is forgotten after so long.
+/// What nobody asks for is forgotten after so long, and so is what was in vain.
 const FORGOTTEN: Duration = Duration::from_mins(10);
 
 /// A turn, until it is dropped.
@@ -42,5 +42,24 @@ impl<K: Hash + Eq + Send + Sync + 'static> Turns<K> {
     /// Waits until nobody else has the turn of `key`; it is over when what this gives is dropped.
     pub(super) async fn wait(&self, key: K) -> Turn {
         self.0.get_with(key, Arc::default).lock_owned().await
+    }
+}
+
+/// What was worked on in vain: it is not tried again before it is forgotten. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct InVain<K>(Held<K, (), RandomState>);
+
+impl<K: Hash + Eq + Send + Sync + 'static> InVain<K> {
+    pub(super) fn new() -> Self {
+        let held = Held::builder().max_capacity(REMEMBERED).time_to_live(FORGOTTEN);
+        Self(held.build_with_hasher(RandomState::default()))
+    }
+
+    pub(super) fn add(&self, key: K) {
+        self.0.insert(key, ());
+    }
+
+    pub(super) fn has(&self, key: &K) -> bool {
+        self.0.contains_key(key)
     }
 }

@@ -6,18 +6,16 @@
 mod error;
 mod variants;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use diesel::PgConnection;
-use foldhash::fast::RandomState;
-use moka::sync::Cache as Held;
 
 pub use self::error::ImagesError;
 use self::variants::Known;
 use super::{
     auth::Caller,
     files::{Arrival, Files, FilesError, NotKept, OpenFile, Reader, Stop},
-    turns::Turns,
+    turns::{InVain, Turns},
 };
 use crate::{
     cache::Cache,
@@ -31,11 +29,6 @@ use crate::{
     settings::ImageSettings,
     storage::Incoming,
 };
-
-/// Copies that are remembered not to be made.
-const REMEMBERED: u64 = 10_000;
-/// After so long it is tried again.
-const PAUSE: Duration = Duration::from_mins(10);
 
 /// What images need from the rest of the house.
 pub struct ImageParts<'a> {
@@ -61,7 +54,7 @@ pub struct Images {
     limit: u64,
     turns: Turns<(FileId, Width)>,
     /// Copies that could not be made a moment ago.
-    without: Held<(FileId, Width), (), RandomState>,
+    without: InVain<(FileId, Width)>,
 }
 
 impl Images {
@@ -69,9 +62,8 @@ impl Images {
     #[must_use]
     pub fn new(parts: ImageParts<'_>) -> Self {
         let ImageParts { settings, db, cache, files, framer } = parts;
-        let without = Held::builder().max_capacity(REMEMBERED).time_to_live(PAUSE);
-        let without = without.build_with_hasher(RandomState::default());
-        Self { db, cache, files, framer, limit: settings.max_bytes, turns: Turns::new(), without }
+        let (turns, without) = (Turns::new(), InVain::new());
+        Self { db, cache, files, framer, limit: settings.max_bytes, turns, without }
     }
 
     /// The most bytes an image may have.

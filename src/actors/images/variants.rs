@@ -87,7 +87,7 @@ impl Images {
             return Ok(*made);
         }
         // Whoever waited for the one that could not be made does not try in turn.
-        if self.without.contains_key(&(image.id, width)) {
+        if self.without.has(&(image.id, width)) {
             return Err(ImagesError::TooCostly);
         }
         let kind = MediaType::of_image(&image.mime_type).ok_or(ImagesError::Frame(NotAnImage::Unreadable.into()))?;
@@ -100,7 +100,7 @@ impl Images {
                 // Removed while it was read: then it is not there.
                 self.read(image.id).await?;
                 if matches!(error, FrameError::Timeout) {
-                    self.without.insert((image.id, width), ());
+                    self.without.add((image.id, width));
                 }
                 return Err(error.into());
             }

@@ -5,17 +5,15 @@
 //! A handle, no actor: questions of one node for one film wait for each other, and between nodes the database
 //! decides whose frame is kept.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use diesel::PgConnection;
-use foldhash::fast::RandomState;
-use moka::sync::Cache as Held;
 use serde::{Deserialize, Serialize};
 
 use super::{
     files::{Files, FilesError, Made, NotKept, OpenFile, Reader, Stop},
-    turns::Turns,
+    turns::{InVain, Turns},
 };
 use crate::{
     cache::{Cache, Kind, Scope},
@@ -30,11 +28,6 @@ use crate::{
     },
     media::frame::{FrameError, Framer},
 };
-
-/// Films that a node knows to have no frame.
-const REMEMBERED: u64 = 10_000;
-/// A film that gave no frame is not tried again for so long.
-const PAUSE: Duration = Duration::from_mins(10);
 
 /// Why there is no poster.
 #[derive(Debug, thiserror::Error)]
@@ -107,7 +100,8 @@ pub struct Posters {
     files: Files,
     framer: Framer,
     turns: Turns<FileId>,
-    without: Held<FileId, (), RandomState>,
+    /// Films that gave no frame.
+    without: InVain<FileId>,
 }
 
 impl Posters {
@@ -115,9 +109,7 @@ impl Posters {
     #[must_use]
     pub fn new(parts: PosterParts) -> Self {
         let PosterParts { db, cache, files, framer } = parts;
-        let without = Held::builder().max_capacity(REMEMBERED).time_to_live(PAUSE);
-        let without = without.build_with_hasher(RandomState::default());
-        Self { db, cache, files, framer, turns: Turns::new(), without }
+        Self { db, cache, files, framer, turns: Turns::new(), without: InVain::new() }
     }
 
     /// Whether `film` shows a picture, as far as it is known without taking one.
@@ -127,7 +119,7 @@ impl Posters {
     pub async fn has_one(&self, film: FileId) -> Result<bool, PosterError> {
         Ok(match self.known(film).await? {
             Known::Poster(_) => true,
-            Known::Film => !self.without.contains_key(&film),
+            Known::Film => !self.without.has(&film),
             Known::Nothing => false,
         })
     }
@@ -172,12 +164,12 @@ impl Posters {
             return Ok(poster.into());
         }
         let instead = image.map(FileId::from).ok_or(PosterError::Nothing);
-        if self.without.contains_key(&film) {
+        if self.without.has(&film) {
             return instead;
         }
         match self.take(&row.into()).await {
             Err(PosterError::Frame(FrameError::NoFrame | FrameError::NotAnImage(_) | FrameError::Timeout)) => {
-                self.without.insert(film, ());
+                self.without.add(film);
                 instead
             }
             Err(PosterError::Frame(error)) => instead.map_err(|_| PosterError::Frame(error)),
