@@ -1,7 +1,7 @@
 //! What a session does with a turn. What it knows it shares with the other nodes through Redis, so each of them
 //! may take the next heartbeat; what must not be lost goes to the ledger.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use diesel::Connection as _;
 use uuid::Uuid;
@@ -9,9 +9,9 @@ use uuid::Uuid;
 use super::{
     Parts, Viewer,
     live::{Found, Held, Kept, Replaces},
+    restored::{at_age, restored},
     session::{Opened, Sender, Turn},
     state::{Effect, Links, SessionState, Told},
-    steady,
 };
 use crate::{
     actors::{
@@ -19,13 +19,10 @@ use crate::{
         write::write,
     },
     cache::{Kind, Scope, Stamp},
-    db::{
-        DbError,
-        queries::{streams, titles},
-    },
+    db::{DbError, queries::streams},
     domain::{
         ids::StreamId,
-        playback::{StreamChange, Viewed, Watch},
+        playback::{StreamChange, Viewed},
     },
 };
 
@@ -394,34 +391,4 @@ impl Course {
 enum Redis {
     There,
     Away,
-}
-
-/// The state that a row tells of, and how long ago its last heartbeat came.
-fn restored(conn: &mut diesel::PgConnection, id: Uuid) -> Result<(SessionState, Duration), CatalogError> {
-    let row = streams::session(conn, id).map_err(refused)?;
-    let title = titles::title(conn, row.played().ok_or(CatalogError::NotFound)?).map_err(refused)?;
-    let age = row.age();
-    let mut watch = Watch::begin(row.position_seconds, Duration::ZERO);
-    watch.watched = row.watched_seconds();
-    watch.state = row.play_state();
-    let viewed = if row.viewed { Viewed::Counted } else { Viewed::Open };
-    let state = SessionState {
-        user: row.user_id.map(Into::into),
-        title,
-        watch,
-        before: 0.0,
-        viewed,
-        links: Links::default(),
-        turn: 0,
-        created_at: row.created_at,
-        updated_at: row.updated_at,
-    };
-    Ok((state, age))
-}
-
-/// `state`, last heard of `age` before `now`.
-fn at_age(mut state: SessionState, age: Duration, now: Duration) -> SessionState {
-    state.watch.at = now.saturating_sub(age);
-    state.updated_at = state.updated_at.min(steady::date(now));
-    state
 }

@@ -15,6 +15,7 @@ mod open;
 mod opening;
 mod owed;
 mod registry;
+mod restored;
 mod session;
 mod state;
 mod steady;
