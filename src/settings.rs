@@ -6,6 +6,7 @@
 mod auth;
 mod background;
 mod collections;
+mod database;
 mod issuers;
 mod log;
 mod playback;
@@ -27,6 +28,7 @@ pub use self::{
     auth::AuthSettings,
     background::{JobSettings, MailSettings, StatisticsSettings},
     collections::CollectionSettings,
+    database::DatabaseSettings,
     issuers::IssuerSettings,
     log::{LogFormat, LogSettings},
     playback::{PLAYBACK_AUDIENCE, PlaybackSettings},
@@ -149,35 +151,6 @@ pub struct HttpSettings {
     pub shutdown_seconds: u64,
     pub json_limit_bytes: usize,
     pub trusted_proxies: Vec<IpAddr>,
-}
-
-/// Section `database`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "config/default.toml is the text of every setting")]
-pub struct DatabaseSettings {
-    pub url: SecretString,
-    pub pool_size: u32,
-    pub queue: usize,
-    pub deadline_ms: u64,
-    pub statement_timeout_ms: u64,
-    pub search_deadline_ms: u64,
-    pub connection_seconds: u64,
-}
-
-impl DatabaseSettings {
-    /// Connections, and threads that use them: as set, or twice the cores, but 4 at least. More give some
-    /// more throughput, and more statements that are late while all cores are busy (docs/BENCHMARKS.md).
-    #[must_use]
-    pub fn connections(&self) -> u32 {
-        match self.pool_size {
-            0 => {
-                let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-                u32::try_from(cores.saturating_mul(2)).unwrap_or(u32::MAX).max(4)
-            }
-            set => set,
-        }
-    }
 }
 
 /// Section `redis`.
@@ -335,20 +308,6 @@ impl Settings {
             ("channels.announced_seconds", self.channels.announced_seconds >= 1, "is 1 at least"),
             ("channels.announced_most", self.channels.announced_most >= 1, "is 1 at least"),
             ("channels.picture_limit_bytes", self.channels.picture_limit_bytes >= 1, "is 1 at least"),
-            ("database.pool_size", self.database.pool_size <= 1000, "is 1000 at most"),
-            ("database.deadline_ms", self.database.deadline_ms >= 1, "is 1 at least"),
-            (
-                "database.statement_timeout_ms",
-                POSTGRES_MILLIS.contains(&self.database.statement_timeout_ms),
-                "lies between 1 and 2147483647",
-            ),
-            (
-                "database.search_deadline_ms",
-                POSTGRES_MILLIS.contains(&self.database.search_deadline_ms),
-                "lies between 1 and 2147483647",
-            ),
-            ("database.connection_seconds", self.database.connection_seconds >= 1, "is 1 at least"),
-            ("database.queue", self.database.queue >= 1, "is 1 at least"),
             ("redis.timeout_ms", self.redis.timeout_ms >= 1, "is 1 at least"),
             ("redis.probe_ms", self.redis.probe_ms >= 10, "is 10 at least"),
             ("redis.prefix", !self.redis.prefix.is_empty(), "must not be empty"),
@@ -372,6 +331,7 @@ impl Settings {
             .auth
             .rules()
             .into_iter()
+            .chain(self.database.rules())
             .chain(self.playback.rules())
             .chain(self.jobs.rules())
             .chain(self.mail.rules());
@@ -387,9 +347,6 @@ impl Settings {
         }
     }
 }
-
-/// What PostgreSQL takes as the limit of a statement; 0 would be none.
-const POSTGRES_MILLIS: std::ops::RangeInclusive<u64> = 1..=2_147_483_647;
 
 /// Milliseconds of a setting as a [`Duration`].
 #[must_use]
