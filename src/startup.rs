@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use actix_web::{App, HttpServer, dev::Server as ActixServer, middleware::from_fn, rt::net::TcpStream};
+use actix_web::dev::Server as ActixServer;
 use secrecy::ExposeSecret as _;
 use socket2::{Domain, Socket, Type};
 
@@ -32,13 +32,13 @@ use crate::{
     },
     cache::Cache,
     db::{Db, DbError},
-    http::{self, House, State, connection::ReaderLimits, cors::cors, drain::Drain, edge, places::Places},
+    http::{self, House, drain::Drain, places::Places},
     issuers::{IssuerAddressError, Issuers},
     jobs::{Failure, Handlers, Jobs, JobsError},
     mail::{MailAddressError, MailError, Mailer},
     media::{frame::Framer, probe::Prober, tool::Tools},
     provider::{Provider, ProviderAddressError},
-    settings::{HttpSettings, Settings, StorageSettings},
+    settings::{Settings, StorageSettings},
     storage::{Bucket, BucketSettingsError, Homes, Store},
     telemetry,
 };
@@ -317,42 +317,11 @@ struct Behind {
 
 fn serve(house: House, listener: TcpListener, behind: Behind) -> Result<Server, StartError> {
     let drain = house.drain.clone();
-    let http = house.settings.http.clone();
-    let address = http.bind;
-    let limit = Duration::from_secs(http.shutdown_seconds);
-    let limits = ReaderLimits::new(&http);
-    let app = move || {
-        App::new()
-            .app_data(State::of_worker(&house))
-            .wrap(from_fn(edge::maintenance))
-            .wrap(cors())
-            .wrap(from_fn(edge::edge))
-            .configure(http::configure)
-    };
-    let server = HttpServer::new(app)
-        .workers(workers(&http))
-        .max_connections(http.max_connections_per_worker)
-        .client_request_timeout(Duration::from_millis(http.header_timeout_ms))
-        .keep_alive(Duration::from_secs(http.keep_alive_seconds))
-        .shutdown_timeout(http.shutdown_seconds)
-        .disable_signals()
-        .tcp_nodelay(true)
-        .on_connect(move |connection, _| {
-            if let Some(stream) = connection.downcast_ref::<TcpStream>() {
-                limits.set(stream);
-            }
-        });
-    let bound = |cause| StartError::Bind { address, cause };
-    let server = server.listen(listener).map_err(bound)?;
-    let address = server.addrs().first().copied().unwrap_or(address);
-    Ok(Server { serving: server.run(), address, drain, limit, behind })
-}
-
-fn workers(http: &HttpSettings) -> usize {
-    match http.workers {
-        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-        count => count,
-    }
+    let bound = house.settings.http.bind;
+    let limit = Duration::from_secs(house.settings.http.shutdown_seconds);
+    let address = listener.local_addr().unwrap_or(bound);
+    let serving = http::server::serve(house, listener).map_err(|cause| StartError::Bind { address, cause })?;
+    Ok(Server { serving, address, drain, limit, behind })
 }
 
 /// The API description, as `GET /api-docs/openapi.json` gives it.

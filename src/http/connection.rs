@@ -1,4 +1,4 @@
-//! What a connection may cost whose peer does not read: set once, when it is taken. Knows no request.
+//! How the kernel treats a connection: set once, when it is taken. Knows no request.
 
 use actix_web::rt::net::TcpStream;
 use socket2::SockRef;
@@ -19,8 +19,12 @@ impl ReaderLimits {
         Self { stalled_ms: http.stalled_reader_seconds.saturating_mul(1000), unsent_bytes: http.unsent_bytes }
     }
 
-    /// Sets them for `stream`. Where the kernel refuses one, the connection serves without it.
+    /// Sets them for `stream`, and that answers go out at once. Where the kernel refuses one, the connection serves
+    /// without it.
     pub fn set(self, stream: &TcpStream) {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "answers may wait for more to send");
+        }
         // Ends a connection whose peer takes nothing for so long, also at a closed window.
         if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(stream, self.stalled_ms) {
             tracing::debug!(%error, "no limit for stalled readers");

@@ -14,6 +14,8 @@ use actix_web::body::{BodySize, BoxBody, MessageBody};
 use bytes::Bytes;
 use tokio::sync::Notify;
 
+use super::pipelining::Answering;
+
 /// How often the drain looks whether all have ended.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -129,16 +131,17 @@ impl Drop for Running {
     }
 }
 
-/// A body whose request runs until it has gone out.
+/// A body whose request runs, and keeps its connection, until it has gone out.
 pub struct RunningBody {
     body: BoxBody,
     _running: Running,
+    _answering: Option<Answering>,
 }
 
 impl RunningBody {
-    /// `body` of the request `running`.
-    pub fn new(body: impl MessageBody + 'static, running: Running) -> Self {
-        Self { body: body.boxed(), _running: running }
+    /// `body` of the request `running`, which its connection is `answering`.
+    pub fn new(body: impl MessageBody + 'static, running: Running, answering: Option<Answering>) -> Self {
+        Self { body: body.boxed(), _running: running, _answering: answering }
     }
 }
 

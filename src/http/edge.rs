@@ -18,7 +18,10 @@ use bytes::Bytes;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use super::{State, contract::Contract, cors, counted, drain::RunningBody, error::ApiError, ops::OPEN_IN_MAINTENANCE};
+use super::{
+    State, contract::Contract, cors, counted, drain::RunningBody, error::ApiError, ops::OPEN_IN_MAINTENANCE,
+    pipelining::Order,
+};
 use crate::{provider::ProviderError, telemetry};
 
 /// Carries the request's id back to the client.
@@ -42,6 +45,7 @@ pub async fn edge(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let began = Instant::now();
+    let answering = Order::begin(&request);
     let id = Uuid::now_v7();
     let state = State::of(request.request())?.clone();
     let running = state.drain.unless_closed(state.drain.begin()).await;
@@ -64,7 +68,7 @@ pub async fn edge(
         // A connection that is kept busy would keep the process from ending.
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
-    Ok(response.map_body(|_, body| RunningBody::new(body, running)))
+    Ok(response.map_body(|_, body| RunningBody::new(body, running, answering)))
 }
 
 /// A preflight is refused by a library.

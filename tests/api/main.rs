@@ -40,6 +40,7 @@ mod me;
 mod one_film;
 mod operation;
 mod passwords;
+mod pipelining;
 mod play;
 mod players;
 mod plays;
