@@ -218,9 +218,11 @@ impl ApiError {
         Self::Invalid(vec![FieldError::new(field, message)])
     }
 
-    /// Another has this value of `field` already.
-    pub fn taken(field: impl Into<String>) -> Self {
-        Self::Invalid(vec![FieldError::breaking(Rule::Unique, field, "is already taken")])
+    /// Others have these fields' values already.
+    #[must_use]
+    pub fn taken(fields: &[&str]) -> Self {
+        let error = |field: &&str| FieldError::breaking(Rule::Unique, *field, "is already taken");
+        Self::Invalid(fields.iter().map(error).collect())
     }
 
     /// The right is missing.

@@ -327,6 +327,38 @@ async fn a_reference_to_nothing_is_refused_and_named() {
 }
 
 #[actix_web::test]
+async fn all_references_to_nothing_are_named_at_once() {
+    let db = TestDb::create();
+    let app = App::start(&db);
+    let owner = app.register().await;
+    let base = app.catalogue(&owner).await;
+    let (none, some) = (json!(SOME_ID), json!([base.genre, SOME_ID]));
+    let series = json!({"genre_ids": some, "trailer_id": none, "image_id": none});
+    let episode = json!({"season_id": none, "image_id": none, "file_id": none});
+    // Of a series whose genres are there only the others are named.
+    let files = json!({"genre_ids": [base.genre], "trailer_id": none, "image_id": none});
+    for (path, id, references, named) in [
+        ("/series", &base.series, &series, vec!["genre_ids", "trailer_id", "image_id"]),
+        ("/series", &base.series, &files, vec!["trailer_id", "image_id"]),
+        ("/episodes", &base.episode, &episode, vec!["season_id", "image_id", "file_id"]),
+    ] {
+        let made = app.post(path, &owner, with(references, &json!({"name": "A"}))).await;
+        assert_eq!(made.wrong_fields(), named);
+        let one = format!("{path}/{id}");
+        let before = app.get(&one, &owner).await.bytes;
+        assert_eq!(app.patch(&one, &owner, references.clone()).await.wrong_fields(), named);
+        assert_eq!(app.get(&one, &owner).await.bytes, before);
+    }
+    for played in ["episode_id", "file_id"] {
+        let answer = app.post("/streams", &owner, json!({played: SOME_ID, "user_id": SOME_ID})).await;
+        assert_eq!(answer.wrong_fields(), [played, "user_id"]);
+    }
+    let stream = app.post("/streams", &owner, json!({"episode_id": base.episode})).await.id();
+    let answer = app.patch(&format!("/streams/{stream}"), &owner, json!({"episode_id": none, "user_id": none})).await;
+    assert_eq!(answer.wrong_fields(), ["episode_id", "user_id"]);
+}
+
+#[actix_web::test]
 async fn what_hangs_below_goes_along_and_a_genre_is_only_unlinked() {
     let db = TestDb::create();
     let app = App::start(&db);

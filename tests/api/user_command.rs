@@ -290,6 +290,11 @@ async fn what_is_wrong_is_one_line_and_has_its_exit_code() {
         (&["disable", "ann"], "", "the last owner stays"),
         (&["make", "--username", "ANN"], PASSWORD, "the username is taken"),
         (&["make", "--email", "Ann@example.org"], PASSWORD, "the e-mail address is taken"),
+        (
+            &["make", "--username", "ANN", "--email", "Ann@example.org"],
+            PASSWORD,
+            "the e-mail address and the username are taken",
+        ),
         (&["make", "--username", "bob"], "", "no password was given"),
         (&["make", "--username", "bob"], "short\n", "the password must have 8 to 128 characters"),
         (&["password", "ann"], "password1\n", "the password is one of the commonest passwords"),

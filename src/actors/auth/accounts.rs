@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use diesel::{Connection as _, PgConnection};
 use secrecy::SecretString;
 
-use super::{Auth, AuthError, Caller};
+use super::{Auth, AuthError, Caller, error::Taken};
 use crate::{
     actors::files::remove_later,
     cache::{Kind, Scope},
@@ -40,12 +40,11 @@ impl Auth {
     /// Makes an account. The first one of the installation becomes its owner.
     ///
     /// # Errors
-    /// [`AuthError::EmailTaken`], [`AuthError::UsernameTaken`], [`AuthError::Busy`],
-    /// [`AuthError::Store`].
+    /// [`AuthError::Taken`], [`AuthError::Busy`], [`AuthError::Store`].
     pub async fn register(&self, new: NewUser) -> Result<User, AuthError> {
         let hash = self.passwords.hash(new.password.clone().into_secret()).await?;
         let roles = FirstRoles::FirstOwns(self.registration_roles.clone());
-        let stored = self.db.run(move |conn| conn.transaction(|conn| store(conn, new, hash, roles))).await;
+        let stored = self.db.run(move |conn| make(conn, new, hash, roles, |_, row| Ok(row))).await;
         Ok(User::try_from(stored?)?)
     }
 
@@ -83,8 +82,7 @@ impl Auth {
     /// # Errors
     /// [`AuthError::Forbidden`] (also for roles, of anyone but an owner), [`AuthError::NotFound`],
     /// [`AuthError::CurrentPasswordMissing`], [`AuthError::CurrentPasswordWrong`],
-    /// [`AuthError::Blocked`], [`AuthError::EmailTaken`], [`AuthError::UsernameTaken`],
-    /// [`AuthError::LastOwner`], [`AuthError::SignsInElsewhere`], [`AuthError::Busy`], [`AuthError::Store`].
+    /// [`AuthError::Blocked`], [`AuthError::Taken`], [`AuthError::LastOwner`], [`AuthError::SignsInElsewhere`], [`AuthError::Busy`], [`AuthError::Store`].
     pub async fn change_user(&self, caller: &Caller, id: UserId, request: AccountChange) -> Result<User, AuthError> {
         let AccountChange { change, current_password, address } = request;
         allow_change(caller, id)?;
@@ -107,7 +105,12 @@ impl Auth {
         // A channel is called as its account is.
         let renamed = if change.username.is_some() { Scope::every(Kind::Videos).to_vec() } else { Vec::new() };
         let planned = Planned { id, confirmed, at: self.clock.now(), change: self.hashed(change).await? };
-        let row = self.ending_with(id, renamed, move |conn| conn.transaction(|conn| apply(conn, planned))).await?;
+        let row = self.ending_with(id, renamed, move |conn| {
+            let names =
+                Names { email: planned.change.email.clone(), username: planned.change.username.clone(), own: Some(id) };
+            conn.transaction(|conn| apply(conn, planned)).map_err(|error| names.all_taken(conn, error))
+        });
+        let row = row.await?;
         Ok(User::try_from(row)?)
     }
 
@@ -163,13 +166,54 @@ pub(super) enum FirstRoles {
     Exactly(Vec<Role>),
 }
 
-/// Stores a new account whose password has this hash.
-pub(super) fn store(
+/// The names that are to be an account's, where they are told.
+pub(super) struct Names {
+    email: Option<String>,
+    username: Option<String>,
+    /// The account that may have them already.
+    own: Option<UserId>,
+}
+
+impl Names {
+    /// Those of a new account.
+    fn of_new(new: &NewUser) -> Self {
+        let text = |name: &Username| name.as_str().to_owned();
+        Self {
+            email: new.email.as_ref().map(|email| email.as_str().to_owned()),
+            username: new.username.as_ref().map(text),
+            own: None,
+        }
+    }
+
+    /// `error`, whose transaction has ended: a constraint tells of one name that is taken, and the other may be, too.
+    fn all_taken(&self, conn: &mut PgConnection, error: AuthError) -> AuthError {
+        let AuthError::Taken(_) = error else { return error };
+        match users::taken(conn, self.email.as_deref(), self.username.as_deref(), self.own) {
+            Ok((true, true)) => AuthError::Taken(Taken::Both),
+            // One of them, as was said; or it is free by now, or cannot be asked for: then it was.
+            Ok(_) | Err(_) => error,
+        }
+    }
+}
+
+/// Makes an account whose password has this hash, in a transaction of its own, with what `then` makes besides.
+pub(super) fn make<T>(
     conn: &mut PgConnection,
     new: NewUser,
     hash: String,
     roles: FirstRoles,
-) -> Result<UserRow, AuthError> {
+    then: impl FnOnce(&mut PgConnection, UserRow) -> Result<T, AuthError>,
+) -> Result<T, AuthError> {
+    let names = Names::of_new(&new);
+    let made = conn.transaction(|conn| {
+        let row = store(conn, new, hash, roles)?;
+        then(conn, row)
+    });
+    made.map_err(|error| names.all_taken(conn, error))
+}
+
+/// Stores a new account whose password has this hash.
+fn store(conn: &mut PgConnection, new: NewUser, hash: String, roles: FirstRoles) -> Result<UserRow, AuthError> {
     let NewUser { username, email, first_name, middle_name, last_name, birth_date, password: _, channel } = new;
     let roles = match roles {
         FirstRoles::FirstOwns(_) if users::claim_ownership(conn)? => vec![Role::Owner],

@@ -33,15 +33,26 @@ pub enum TokenError {
     UnknownKey,
 }
 
+/// What other accounts have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Taken {
+    /// The e-mail address.
+    #[error("the e-mail address is")]
+    Email,
+    /// The username.
+    #[error("the username is")]
+    Username,
+    /// Either.
+    #[error("the e-mail address and the username are")]
+    Both,
+}
+
 /// What can go wrong.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthError {
-    /// Another account has this e-mail address.
-    #[error("the e-mail address is taken")]
-    EmailTaken,
-    /// Another account has this username.
-    #[error("the username is taken")]
-    UsernameTaken,
+    /// Other accounts have what was to be this one's.
+    #[error("{0} taken")]
+    Taken(Taken),
     /// Unknown name or wrong password; nobody learns which.
     #[error("wrong credentials, {tries_left} tries left")]
     WrongCredentials {
@@ -124,8 +135,8 @@ impl From<DbError> for AuthError {
         match error {
             DbError::NotFound => Self::NotFound,
             DbError::Constraint { ref name } => match name.as_str() {
-                "users_email_key" => Self::EmailTaken,
-                "users_username_key" => Self::UsernameTaken,
+                "users_email_key" => Self::Taken(Taken::Email),
+                "users_username_key" => Self::Taken(Taken::Username),
                 _ => Self::Store(error),
             },
             DbError::Away(_) | DbError::Fault(_) | DbError::Panicked => Self::Store(error),

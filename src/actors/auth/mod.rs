@@ -35,7 +35,7 @@ pub use self::{
     api_keys::MadeKey,
     caller::Caller,
     clock::Clock,
-    error::{AuthError, AuthStartError, TokenError},
+    error::{AuthError, AuthStartError, Taken, TokenError},
     keys::KeyError,
     operator::{Account, Done, Operator, OperatorError, OperatorParts},
     playback_tokens::{PlaybackClaims, PlaybackGrant, PlaybackToken},

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{
     AuthError, AuthStartError, Clock,
-    accounts::{FirstRoles, Planned, apply, names_of, store},
+    accounts::{FirstRoles, Planned, apply, make, names_of},
     passwords::Passwords,
 };
 use crate::{
@@ -110,7 +110,7 @@ impl Operator {
     /// of the installation becomes its owner.
     ///
     /// # Errors
-    /// [`AuthError::EmailTaken`], [`AuthError::UsernameTaken`], [`AuthError::Busy`], [`AuthError::Store`].
+    /// [`AuthError::Taken`], [`AuthError::Busy`], [`AuthError::Store`].
     pub async fn make(&self, new: NewUser, roles: Vec<Role>) -> Result<User, OperatorError> {
         let hash = self.passwords.hash(new.password.clone().into_secret()).await?;
         let roles = if roles.is_empty() {
@@ -119,7 +119,7 @@ impl Operator {
             FirstRoles::Exactly(roles)
         };
         let stored: Result<_, AuthError> =
-            self.db.run(move |conn| conn.transaction(|conn| store(conn, new, hash, roles))).await;
+            self.db.run(move |conn| make(conn, new, hash, roles, |_, row| Ok(row))).await;
         Ok(User::try_from(stored?)?)
     }
 

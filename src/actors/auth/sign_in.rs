@@ -9,7 +9,7 @@ use uuid::{NoContext, Timestamp, Uuid};
 
 use super::{
     Auth, Caller,
-    accounts::{FirstRoles, store},
+    accounts::{FirstRoles, make},
     error::{AuthError, TokenError},
     lockout::Try,
     tokens::{Claims, Grant, TokenKind, TokenPair},
@@ -21,7 +21,7 @@ use crate::{
             families::{self, FamilyRow, NewFamilyRow, Succession},
             users,
         },
-        rows::user::CredentialsRow,
+        rows::user::{CredentialsRow, UserRow},
     },
     domain::{
         access::Permissions,
@@ -105,14 +105,13 @@ impl Auth {
         let hash = self.passwords.hash(new.password.clone().into_secret()).await?;
         let roles = FirstRoles::FirstOwns(self.registration_roles.clone());
         let auth = self.clone();
-        let work = move |conn: &mut PgConnection| -> Result<_, AuthError> {
-            let user = store(conn, new, hash, roles)?;
+        let open = move |conn: &mut PgConnection, user: UserRow| -> Result<_, AuthError> {
             let (family, opening) = auth.opening(user.id.into(), life);
             families::insert(conn, &family)?;
             let row = users::credentials(conn, user.id.into())?.ok_or(AuthError::NotFound)?;
             Ok((row, opening))
         };
-        let stored: Result<_, AuthError> = self.db.run(move |conn| conn.transaction(work)).await;
+        let stored: Result<_, AuthError> = self.db.run(move |conn| make(conn, new, hash, roles, open)).await;
         let (row, opening) = stored?;
         self.signed_in(row, opening)
     }

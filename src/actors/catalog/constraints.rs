@@ -2,7 +2,11 @@
 
 use diesel::result::Error as DieselError;
 
-use crate::{actors::files::FilesError, db::DbError};
+use super::references::noun;
+use crate::{
+    actors::files::FilesError,
+    db::{DbError, queries::references::Referent},
+};
 
 /// Why the catalogue did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -13,9 +17,9 @@ pub enum CatalogError {
     /// Another row has this value already.
     #[error("{0} is taken")]
     Taken(&'static str),
-    /// A row is referred to that is not there.
-    #[error("{0}")]
-    Reference(WrongReference),
+    /// Rows are referred to that are not there: one at least.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    References(Vec<WrongReference>),
     /// The caller may not.
     #[error("forbidden")]
     Forbidden,
@@ -41,16 +45,17 @@ pub struct WrongReference {
 }
 
 /// The constraints of the catalogue's tables and what breaking each means.
-const REFERENCES: [(&str, &str, &str); 9] = [
-    ("genres_series_genre_id_fkey", "genre_ids", "a genre"),
-    ("series_trailer_id_fkey", "trailer_id", "a file"),
-    ("series_image_id_fkey", "image_id", "a file"),
-    ("seasons_series_id_fkey", "series_id", "a series"),
-    ("episodes_season_id_fkey", "season_id", "a season"),
-    ("episodes_image_id_fkey", "image_id", "a file"),
-    ("episodes_file_id_fkey", "file_id", "a file"),
-    ("streams_episode_id_fkey", "episode_id", "an episode"),
-    ("streams_file_id_fkey", "file_id", "a file"),
+const REFERENCES: [(&str, &str, Referent); 10] = [
+    ("genres_series_genre_id_fkey", "genre_ids", Referent::Genre),
+    ("series_trailer_id_fkey", "trailer_id", Referent::File),
+    ("series_image_id_fkey", "image_id", Referent::File),
+    ("seasons_series_id_fkey", "series_id", Referent::Series),
+    ("episodes_season_id_fkey", "season_id", Referent::Season),
+    ("episodes_image_id_fkey", "image_id", Referent::File),
+    ("episodes_file_id_fkey", "file_id", Referent::File),
+    ("streams_episode_id_fkey", "episode_id", Referent::Episode),
+    ("streams_file_id_fkey", "file_id", Referent::File),
+    ("streams_user_id_fkey", "user_id", Referent::User),
 ];
 
 impl From<DbError> for CatalogError {
@@ -58,16 +63,13 @@ impl From<DbError> for CatalogError {
         let DbError::Constraint { name } = &error else {
             return if matches!(error, DbError::NotFound) { Self::NotFound } else { Self::Store(error) };
         };
-        match name.as_str() {
-            "genres_name_key" => return Self::Taken("name"),
-            "streams_user_id_fkey" => return Self::Reference(WrongReference { field: "user_id", what: "a user" }),
-            _ => {}
+        if name == "genres_name_key" {
+            return Self::Taken("name");
         }
-        REFERENCES
-            .iter()
-            .find(|(constraint, ..)| constraint == name)
-            .map(|(_, field, what)| Self::Reference(WrongReference { field, what }))
-            .unwrap_or(Self::Store(error))
+        match REFERENCES.iter().find(|(constraint, ..)| constraint == name) {
+            Some((_, field, to)) => Self::References(vec![WrongReference { field, what: noun(*to) }]),
+            None => Self::Store(error),
+        }
     }
 }
 

@@ -6,12 +6,14 @@
 
 mod constraints;
 mod nests;
+mod references;
 mod resource;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 pub use constraints::{CatalogError, WrongReference, refused};
 use diesel::PgConnection;
 pub use nests::{GENRE_SEASONS, GENRE_SERIES, Nest, SEASON_EPISODES, SERIES_EPISODES, SERIES_SEASONS};
+pub use references::{Reference, Refers, with_all_wrong, wrong_among};
 pub use resource::{Listed, Resource};
 use uuid::Uuid;
 
@@ -152,10 +154,10 @@ impl Catalog {
     /// Makes a row.
     ///
     /// # Errors
-    /// [`CatalogError::Taken`], [`CatalogError::Reference`]; the store's.
+    /// [`CatalogError::Taken`], [`CatalogError::References`]; the store's.
     pub async fn create<R: Resource>(&self, new: R::New) -> Result<R, CatalogError> {
         write(&self.db, &self.cache, R::scopes_of_creation(), move |conn| {
-            let id = R::insert(conn, &new).map_err(refused)?;
+            let id = R::insert(conn, &new).map_err(|error| with_all_wrong(conn, refused(error), &new))?;
             find::<R::Row>(conn, R::LISTING, id).map(R::from).map_err(refused)
         })
         .await
@@ -168,7 +170,9 @@ impl Catalog {
     pub async fn change<R: Resource>(&self, id: R::Id, change: R::Change) -> Result<R, CatalogError> {
         let id: Uuid = id.into();
         write(&self.db, &self.cache, R::scopes_of_change(id), move |conn| {
-            if R::update(conn, id, &change).map_err(refused)? == 0 {
+            let changed =
+                R::update(conn, id, &change).map_err(|error| with_all_wrong(conn, refused(error), &change))?;
+            if changed == 0 {
                 return Err(CatalogError::NotFound);
             }
             find::<R::Row>(conn, R::LISTING, id).map(R::from).map_err(refused)

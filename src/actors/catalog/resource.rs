@@ -3,6 +3,7 @@
 use diesel::{PgConnection, QueryResult, QueryableByName, pg::Pg};
 use uuid::Uuid;
 
+use super::references::Refers;
 use crate::{
     cache::{Kind, Scope},
     db::{
@@ -35,9 +36,9 @@ pub trait Resource: Listed {
     /// Its id.
     type Id: Into<Uuid> + Copy + Send + 'static;
     /// What makes one.
-    type New: Send + 'static;
+    type New: Refers + Send + 'static;
     /// What changes one.
-    type Change: Send + 'static;
+    type Change: Refers + Send + 'static;
 
     /// Kinds whose rows go along when one is removed, or that show it.
     const AFFECTED_BY_REMOVAL: &'static [Kind];

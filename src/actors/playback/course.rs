@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     actors::{
-        catalog::{CatalogError, refused},
+        catalog::{CatalogError, refused, with_all_wrong},
         write::write,
     },
     cache::{Kind, Scope, Stamp},
@@ -315,11 +315,12 @@ impl Course {
     async fn rewrite(&self, viewer: Viewer, change: StreamChange) -> Result<SessionState, CatalogError> {
         let (id, scope) = (self.id.uuid(), Scope::Row(Kind::Streams, self.id.uuid()));
         let changed = write(&self.parts.db, &self.parts.cache, vec![scope], move |conn| {
-            conn.transaction(|conn| {
+            let rewritten = conn.transaction(|conn| {
                 viewer.check(Some(streams::viewer(conn, id).map_err(refused)?))?;
                 streams::update(conn, id, &change).map_err(refused)?;
                 restored(conn, id)
-            })
+            });
+            rewritten.map_err(|error| with_all_wrong(conn, error, &change))
         });
         let (row, age) = changed.await?;
         Ok(at_age(row, age, self.parts.clock.now()))

@@ -10,13 +10,14 @@ use super::{
 use crate::{
     actors::{
         auth::Caller,
-        catalog::{CatalogError, WrongReference},
+        catalog::{CatalogError, Reference, WrongReference, wrong_among},
         files::{FilesError, Reader},
     },
     db::{
         DbError,
         queries::{
             me,
+            references::Referent,
             streams::{self, NewStreamRow},
             titles,
         },
@@ -43,28 +44,32 @@ impl Playback {
     /// unless the new stream says where.
     ///
     /// # Errors
-    /// `Forbidden`, also where the caller may not read the medium; `Reference`; the store's.
+    /// `Forbidden`, also where the caller may not read the medium; `References`; the store's.
     pub async fn create(&self, caller: &Caller, new: NewStream) -> Result<Opened, CatalogError> {
         let user = new.user_id.unwrap_or(caller.user_id);
         if !Viewer::of(caller).may_act_for(user) {
             return Err(CatalogError::Forbidden);
         }
+        let mut wrong = Vec::new();
         if let Played::File(file) = new.played {
-            self.may_play(caller, file).await?;
+            match self.may_play(caller, file).await {
+                Err(CatalogError::References(file)) => wrong = file,
+                may => may?,
+            }
         }
         let (played, position) = (new.played, new.position_seconds);
-        self.open(Opening { id: StreamId::new(), user: Some(user), played, position }).await
+        self.open(Opening { id: StreamId::new(), user: Some(user), played, position }, wrong).await
     }
 
     /// Opens a play of a public video: of the caller, else of nobody in particular. Then whoever knows its id
     /// may beat it, so the id says nothing of when it was made.
     ///
     /// # Errors
-    /// `Reference` where there is no such file; the store's.
+    /// `References` where there is no such file; the store's.
     pub async fn play(&self, caller: Option<&Caller>, file: FileId) -> Result<Opened, CatalogError> {
         let user = caller.map(|caller| caller.user_id);
         let id = user.map_or_else(|| StreamId::from(Uuid::new_v4()), |_| StreamId::new());
-        self.open(Opening { id, user, played: Played::File(file), position: None }).await
+        self.open(Opening { id, user, played: Played::File(file), position: None }, Vec::new()).await
     }
 
     /// What the catalogue shows every reader may play; a file by itself, who may read it.
@@ -72,15 +77,16 @@ impl Playback {
         let nothing = WrongReference { field: "file_id", what: "a video or sound" };
         match self.files.one(Reader::of(caller), file).await {
             Ok(file) if matches!(file.kind, FileKind::Video | FileKind::Audio) => Ok(()),
-            Ok(_) | Err(FilesError::NotFound) => Err(CatalogError::Reference(nothing)),
+            Ok(_) | Err(FilesError::NotFound) => Err(CatalogError::References(vec![nothing])),
             Err(FilesError::Forbidden) => Err(CatalogError::Forbidden),
             Err(other) => Err(CatalogError::Medium(other)),
         }
     }
 
-    async fn open(&self, opening: Opening) -> Result<Opened, CatalogError> {
+    /// Opens what nothing is `wrong` with.
+    async fn open(&self, opening: Opening, wrong: Vec<WrongReference>) -> Result<Opened, CatalogError> {
         let row = self.db.run(move |conn| {
-            let title = titles::title(conn, opening.played).map_err(|error| not_there(error, opening.played))?;
+            let title = title(conn, &opening, wrong)?;
             let position_seconds = position(conn, &opening, &title)?;
             let Opening { id, user, played, .. } = opening;
             let created_at = streams::insert(conn, &NewStreamRow { id, user, played, position_seconds })?;
@@ -128,13 +134,26 @@ fn position(conn: &mut diesel::PgConnection, opening: &Opening, title: &Title) -
     Ok(title.duration_seconds.filter(|length| *length > 0.0).map_or(position, |length| position.min(length)))
 }
 
-fn not_there(error: diesel::result::Error, played: Played) -> CatalogError {
-    let (field, what) = match played {
-        Played::Episode(_) => ("episode_id", "an episode"),
-        Played::File(_) => ("file_id", "a file"),
-    };
-    match DbError::from(error) {
-        DbError::NotFound => CatalogError::Reference(WrongReference { field, what }),
-        other => other.into(),
+/// What is to be played. Where that is `wrong`, or not there, all that is not there is told: the viewer, too.
+fn title(
+    conn: &mut diesel::PgConnection,
+    opening: &Opening,
+    mut wrong: Vec<WrongReference>,
+) -> Result<Title, CatalogError> {
+    if wrong.is_empty() {
+        match titles::title(conn, opening.played).map_err(DbError::from) {
+            Err(DbError::NotFound) => wrong.push(not_there(opening.played)),
+            found => return Ok(found?),
+        }
+    }
+    let user = Reference::new("user_id", Referent::User, opening.user);
+    wrong.extend(wrong_among(conn, &[user]).map_err(DbError::from)?);
+    Err(CatalogError::References(wrong))
+}
+
+const fn not_there(played: Played) -> WrongReference {
+    match played {
+        Played::Episode(_) => WrongReference { field: "episode_id", what: "an episode" },
+        Played::File(_) => WrongReference { field: "file_id", what: "a file" },
     }
 }

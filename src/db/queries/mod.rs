@@ -16,6 +16,7 @@ pub mod jobs;
 pub mod ledger;
 pub mod me;
 pub mod posters;
+pub mod references;
 pub mod resets;
 pub mod search;
 pub mod seasons;

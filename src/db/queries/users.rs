@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use diesel::{
     ExpressionMethods as _, NullableExpressionMethods as _, OptionalExtension as _, PgConnection, QueryDsl as _,
     QueryResult, RunQueryDsl as _, SelectableHelper as _,
-    dsl::sql,
+    dsl::{exists, sql},
     sql_types::{Bool, Nullable, Text},
 };
 use uuid::Uuid;
@@ -99,6 +99,22 @@ pub fn claim_ownership(conn: &mut PgConnection) -> QueryResult<bool> {
         .set(installation::owner_claimed.eq(true))
         .execute(conn)
         .map(|rows| rows == 1)
+}
+
+/// Whether accounts other than `own` have this e-mail address, and this username, without regard to case.
+///
+/// # Errors
+/// Diesel's.
+pub fn taken(
+    conn: &mut PgConnection,
+    email: Option<&str>,
+    username: Option<&str>,
+    own: Option<UserId>,
+) -> QueryResult<(bool, bool)> {
+    let others = || users::table.filter(users::id.ne(own.map_or(Uuid::nil(), UserId::uuid)));
+    let email = exists(others().filter(lower(users::email).eq(lower(email))));
+    let username = exists(others().filter(lower(users::username).eq(lower(username))));
+    diesel::select((email, username)).get_result(conn)
 }
 
 /// Stores an account.

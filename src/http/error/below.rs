@@ -3,8 +3,8 @@
 use super::{ApiError, FieldError};
 use crate::{
     actors::{
-        auth::{AuthError, TokenError},
-        catalog::CatalogError,
+        auth::{AuthError, Taken, TokenError},
+        catalog::{CatalogError, WrongReference},
         files::FilesError,
         playback::TooManyPlays,
         posters::PosterError,
@@ -24,9 +24,12 @@ impl ApiError {
     pub fn of_catalog(noun: &str, error: CatalogError) -> Self {
         match error {
             CatalogError::NotFound => Self::no_such(noun),
-            CatalogError::Taken(field) => Self::taken(field),
-            CatalogError::Reference(wrong) => {
-                Self::field(wrong.field, format!("refers to {} that is not there", wrong.what))
+            CatalogError::Taken(field) => Self::taken(&[field]),
+            CatalogError::References(wrong) => {
+                let error = |wrong: WrongReference| {
+                    FieldError::new(wrong.field, format!("refers to {} that is not there", wrong.what))
+                };
+                Self::Invalid(wrong.into_iter().map(error).collect())
             }
             CatalogError::Forbidden => Self::forbidden(),
             CatalogError::Medium(error) => error.into(),
@@ -55,8 +58,9 @@ impl From<Vec<WrongParameter>> for ApiError {
 impl From<AuthError> for ApiError {
     fn from(error: AuthError) -> Self {
         match error {
-            AuthError::EmailTaken => Self::taken("email"),
-            AuthError::UsernameTaken => Self::taken("username"),
+            AuthError::Taken(Taken::Email) => Self::taken(&["email"]),
+            AuthError::Taken(Taken::Username) => Self::taken(&["username"]),
+            AuthError::Taken(Taken::Both) => Self::taken(&["username", "email"]),
             AuthError::WrongCredentials { tries_left } => Self::WrongCredentials { tries_left },
             AuthError::Blocked { seconds_left, until } => Self::Blocked { seconds_left, until },
             AuthError::Busy | AuthError::IssuerAway(_) => Self::Unavailable(Box::new(error)),

@@ -135,7 +135,7 @@ async fn film(state: &State, request: &HttpRequest) -> Result<(HashPath, FileId)
 fn of(error: CatalogError) -> ApiError {
     match error {
         // The video was removed at this moment.
-        CatalogError::Reference(_) => ApiError::no_such("Video"),
+        CatalogError::References(_) => ApiError::no_such("Video"),
         other => ApiError::of_catalog("Play", other),
     }
 }

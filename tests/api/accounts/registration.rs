@@ -7,7 +7,11 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{at_once, count, fresh_email, message, owners, patient, registering, registration};
-use crate::support::{app::Answer, people::PASSWORD, stores::TestDb};
+use crate::support::{
+    app::Answer,
+    people::{PASSWORD, Person},
+    stores::TestDb,
+};
 
 fn fields(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
@@ -127,6 +131,23 @@ async fn an_email_is_taken_once_without_regard_to_case() {
     let answer = app.patch(&format!("/users/{}", other.id), &other, body).await;
     assert_eq!(answer.wrong_fields(), ["email"]);
     assert_eq!(app.get("/users", &other).await.status, 200, "a refused change ended the tokens");
+}
+
+#[actix_web::test]
+async fn an_email_and_a_username_that_others_have_are_named_at_once() {
+    let db = TestDb::create();
+    let app = patient(&db).start();
+    let [ann, bob, cid] = [app.register().await, app.register().await, app.register().await];
+    let change = async |person: &Person, body| app.patch(&format!("/users/{}", person.id), person, body).await;
+    let email = app.get(&format!("/users/{}", ann.id), &ann).await.data(200)["email"].clone();
+    change(&bob, json!({"username": "bob"})).await.data(200);
+    let both = json!({"email": email, "username": "BOB", "current_password": PASSWORD});
+    assert_eq!(change(&cid, both.clone()).await.wrong_fields(), ["username", "email"]);
+    let mut new = registration(email.as_str().unwrap());
+    new["username"] = json!("Bob");
+    assert_eq!(app.post_open("/users/registration", new).await.wrong_fields(), ["username", "email"]);
+    // One's own name is no other's.
+    assert_eq!(change(&bob, both).await.wrong_fields(), ["email"]);
 }
 
 #[actix_web::test]

@@ -7,7 +7,7 @@ use diesel::{Connection as _, PgConnection};
 
 use super::claims::Claims;
 use crate::{
-    actors::auth::{Auth, AuthError, TokenError, standing::Standing},
+    actors::auth::{Auth, AuthError, Taken, TokenError, standing::Standing},
     db::{
         queries::{
             identities::{self, IdentityRow},
@@ -107,8 +107,8 @@ fn open_account(conn: &mut PgConnection, mut row: NewUserRow) -> Result<UserId, 
     loop {
         // A savepoint: what is refused does not end the transaction around it.
         match conn.transaction(|conn| users::insert(conn, &row).map_err(AuthError::from)) {
-            Err(AuthError::EmailTaken) if row.email.is_some() => row.email = None,
-            Err(AuthError::UsernameTaken) if row.username.is_some() => row.username = None,
+            Err(AuthError::Taken(Taken::Email)) if row.email.is_some() => row.email = None,
+            Err(AuthError::Taken(Taken::Username)) if row.username.is_some() => row.username = None,
             stored => return Ok(stored?.id.into()),
         }
     }
