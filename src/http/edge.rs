@@ -51,7 +51,7 @@ pub async fn edge(
     let running = state.drain.unless_closed(state.drain.begin()).await;
     let method = request.method().clone();
     let span = tracing::debug_span!("request", %id, %method, path = %shown(request.path()));
-    // What a service could not even refuse is answered below us.
+    // What a service could not even refuse is answered below us; the next of the connection does not wait for that.
     let response = next.call(request).instrument(span.clone()).await.inspect_err(|_| state.tally.count_request())?;
     let running = state.drain.unless_closed(running).await;
     let response = in_our_words(response);
@@ -64,8 +64,10 @@ pub async fn edge(
     telemetry::request(&method, status, began.elapsed());
     tracing::debug!(parent: &span, status = status.as_u16(), "answered");
     add_headers(response.headers_mut(), id);
-    if state.drain.is_ending() {
-        // A connection that is kept busy would keep the process from ending.
+    let upgrades = response.request().head().connection_type() == ConnectionType::Upgrade;
+    if upgrades || state.drain.is_ending() {
+        // To a connection that asked for another protocol the library would say that it gets it. One that is kept busy
+        // would keep the process from ending.
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     Ok(response.map_body(|_, body| RunningBody::new(body, running, answering)))

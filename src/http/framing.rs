@@ -19,11 +19,19 @@ pub(super) enum Framing {
 /// Lines up to an empty one.
 #[derive(Debug, Default)]
 pub(super) struct Section {
+    /// Some byte has come.
+    came: bool,
     /// A line with text has come: an empty one ends the section. Empty lines before a head belong to it (§2.2).
     began: bool,
     /// The line that comes in has text.
     text: bool,
 }
+
+/// A line of a trailer section that ends without CR: who takes LF for its end sees another request behind it than who
+/// does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a line feed alone in the trailers")]
+pub(super) struct BareLineFeed;
 
 /// What of a body in chunks comes next. Sizes are in bytes.
 #[derive(Debug)]
@@ -35,7 +43,18 @@ pub(super) enum Chunk {
     Data(u64),
     /// The line end behind the data.
     DataEnd,
-    Trailers(Section),
+    Trailers(Trailer),
+}
+
+/// What of the trailers comes next.
+#[derive(Debug, Default)]
+pub(super) enum Trailer {
+    #[default]
+    Line,
+    Text,
+    LineFeed,
+    /// The line feed of the line without text.
+    LastLineFeed,
 }
 
 impl Default for Framing {
@@ -52,27 +71,31 @@ impl Framing {
 
     /// Whether nothing of a request has come in yet.
     pub(super) const fn is_between(&self) -> bool {
-        matches!(self, Self::Head(Section { began: false, text: false }))
+        matches!(self, Self::Head(Section { came: false, .. }))
     }
 
     /// Where a head or a body ends in `bytes`, the next that come in: after that a head is expected. Nothing when it
     /// does not end in them.
-    pub(super) fn end(&mut self, bytes: &[u8]) -> Option<usize> {
+    ///
+    /// # Errors
+    /// [`BareLineFeed`].
+    pub(super) fn end(&mut self, bytes: &[u8]) -> Result<Option<usize>, BareLineFeed> {
         let end = match self {
             Self::Head(section) => section.end(bytes),
             Self::Sized(left) => passed(left, bytes),
-            Self::Chunked(chunk) => chunk.end(bytes),
+            Self::Chunked(chunk) => chunk.end(bytes)?,
             Self::Endless => None,
         };
         if end.is_some() {
             *self = Self::default();
         }
-        end
+        Ok(end)
     }
 }
 
 impl Section {
     fn end(&mut self, bytes: &[u8]) -> Option<usize> {
+        self.came |= !bytes.is_empty();
         let mut from = 0;
         while let Some(rest) = bytes.get(from..) {
             let end = memchr::memchr(b'\n', rest);
@@ -90,27 +113,48 @@ impl Section {
 }
 
 impl Chunk {
-    fn end(&mut self, bytes: &[u8]) -> Option<usize> {
+    fn end(&mut self, bytes: &[u8]) -> Result<Option<usize>, BareLineFeed> {
         let mut from = 0;
         loop {
-            let rest = bytes.get(from..).filter(|rest| !rest.is_empty())?;
-            let (count, next) = match self {
-                Self::Size(size) => match rest.first().and_then(|byte| char::from(*byte).to_digit(16)) {
-                    Some(digit) => (1, Some(Self::Size(size.saturating_mul(16).saturating_add(digit.into())))),
-                    None => (0, Some(Self::Extension(*size))),
-                },
-                Self::Extension(0) => (line_end(rest)?, Some(Self::Trailers(Section { began: true, text: false }))),
-                Self::Extension(size) => (line_end(rest)?, Some(Self::Data(*size))),
-                Self::Data(left) => (passed(left, rest)?, Some(Self::DataEnd)),
-                Self::DataEnd => (line_end(rest)?, Some(Self::Size(0))),
-                Self::Trailers(section) => (section.end(rest)?, None),
-            };
-            from = from.saturating_add(count);
-            match next {
-                Some(next) => *self = next,
-                None => return Some(from),
+            let rest = bytes.get(from..).unwrap_or_default();
+            if let Self::Trailers(trailer) = self {
+                return Ok(trailer.end(rest)?.map(|end| from.saturating_add(end)));
             }
+            let Some((count, next)) = self.pass(rest) else { return Ok(None) };
+            from = from.saturating_add(count);
+            *self = next;
         }
+    }
+
+    /// How many of `bytes` belong to what comes before the trailers, and what comes next. Nothing when all do.
+    fn pass(&mut self, bytes: &[u8]) -> Option<(usize, Self)> {
+        Some(match self {
+            Self::Size(size) => match char::from(*bytes.first()?).to_digit(16) {
+                Some(digit) => (1, Self::Size(size.saturating_mul(16).saturating_add(digit.into()))),
+                None => (0, Self::Extension(*size)),
+            },
+            Self::Extension(0) => (line_end(bytes)?, Self::Trailers(Trailer::default())),
+            Self::Extension(size) => (line_end(bytes)?, Self::Data(*size)),
+            Self::Data(left) => (passed(left, bytes)?, Self::DataEnd),
+            Self::DataEnd => (line_end(bytes)?, Self::Size(0)),
+            Self::Trailers(_) => return None,
+        })
+    }
+}
+
+impl Trailer {
+    fn end(&mut self, bytes: &[u8]) -> Result<Option<usize>, BareLineFeed> {
+        for (place, byte) in bytes.iter().enumerate() {
+            *self = match (&self, byte) {
+                (Self::LastLineFeed, _) => return Ok(Some(place.saturating_add(1))),
+                (Self::LineFeed, _) => Self::Line,
+                (Self::Line | Self::Text, b'\n') => return Err(BareLineFeed),
+                (Self::Line, b'\r') => Self::LastLineFeed,
+                (Self::Text, b'\r') => Self::LineFeed,
+                (Self::Line | Self::Text, _) => Self::Text,
+            };
+        }
+        Ok(None)
     }
 }
 
@@ -137,7 +181,7 @@ mod tests {
         let (mut from, mut sizes) = (0, sizes.iter().cycle());
         while from < bytes.len() {
             let to = bytes.len().min(from + sizes.next().unwrap());
-            if let Some(end) = framing.end(&bytes[from..to]) {
+            if let Some(end) = framing.end(&bytes[from..to]).unwrap() {
                 assert!(framing.is_between());
                 return Some(from + end);
             }
@@ -183,11 +227,18 @@ mod tests {
     #[test]
     fn what_is_not_whole_does_not_end() {
         for head in ["GET / HTTP/1.1\r\nhost: a\r\n", "\r\n\r\n\n\n", "GET / HTTP/1.1\r\n\r"] {
-            assert_eq!(Framing::default().end(head.as_bytes()), None, "{head:?}");
+            assert_eq!(Framing::default().end(head.as_bytes()), Ok(None), "{head:?}");
         }
         for body in ["5\r\nabcde\r\n", "0\r\n", "0\r\ntrailer: 1\r\n", "ffffffffffffffffffff\r\n0\r\n\r\n"] {
-            assert_eq!(Framing::chunked().end(body.as_bytes()), None, "{body:?}");
+            assert_eq!(Framing::chunked().end(body.as_bytes()), Ok(None), "{body:?}");
         }
-        assert_eq!(Framing::Endless.end(b"\r\n\r\n"), None);
+        assert_eq!(Framing::Endless.end(b"\r\n\r\n"), Ok(None));
+    }
+
+    #[test]
+    fn a_line_feed_alone_ends_no_trailer() {
+        for body in ["0\r\n\n", "0\r\ntrailer: 1\n\r\n", "0\r\ntrailer: 1\r\n\n"] {
+            assert_eq!(Framing::chunked().end(body.as_bytes()), Err(BareLineFeed), "{body:?}");
+        }
     }
 }

@@ -3,15 +3,20 @@
 //! The protocol's library decodes ahead, and knows of a connection only what the request said that it decoded last:
 //! that it was HEAD, its version, whether the connection stays. With that it frames the answer to the one before: a
 //! GET before a HEAD would get a length and no body, a HEAD before a GET a body. So it gets no more to decode than
-//! the request that it answers.
+//! the request that it answers; nor that, while its client takes nothing of what was answered before.
+//!
+//! Here also ends what the library would wait for without end: the rest of a request that nobody answers. (It waits
+//! for the first head of a connection, and no other, with a limit.)
 
 use std::{
     cell::{Cell, RefCell},
+    future::Future as _,
     io::{self, IoSlice},
     mem,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, Waker, ready},
+    time::Duration,
 };
 
 use actix_web::{
@@ -19,9 +24,17 @@ use actix_web::{
     http::header,
 };
 use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Sleep, sleep},
+};
 
 use super::framing::Framing;
+
+/// How many bytes are passed over that came in behind the last request.
+const PASSED_OVER: usize = 1 << 20;
+/// Bytes of them that are read at once.
+const PASSED_AT_ONCE: usize = 4096;
 
 /// A stream whose reader gets one request at a time. Where requests end, `framing` says; that one is answered,
 /// the [`Answering`] that it began.
@@ -33,6 +46,11 @@ pub struct InOrder<T> {
     held: BytesMut,
     /// A request's end was handed over, and the reader has not had its turn to decode it.
     ended: bool,
+    /// How long the rest of a request may take that nobody answers: not yet, as its head is not whole; or no more,
+    /// as it was refused before its body had come.
+    patience: Duration,
+    /// Until when, where there is such a rest.
+    deadline: Option<Pin<Box<Sleep>>>,
 }
 
 /// The order of a connection's requests, shared by its stream and the one that is answered.
@@ -42,7 +60,11 @@ pub struct Order(Rc<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     framing: RefCell<Framing>,
+    /// A request has come; until then its head is waited for by the library.
+    began: Cell<bool>,
     answering: Cell<bool>,
+    /// The client does not take what was answered.
+    blocked: Cell<bool>,
     reader: RefCell<Option<Waker>>,
 }
 
@@ -55,6 +77,7 @@ impl Order {
     #[must_use]
     pub fn begin(request: &ServiceRequest) -> Option<Answering> {
         let order = request.conn_data::<Self>()?.clone();
+        order.0.began.set(true);
         order.0.answering.set(true);
         if let Some(body) = body_of(request) {
             *order.0.framing.borrow_mut() = body;
@@ -64,17 +87,25 @@ impl Order {
 
     /// Whether the next request has to wait.
     fn is_busy(&self) -> bool {
-        self.0.answering.get() && self.0.framing.borrow().is_between()
+        (self.0.answering.get() || self.0.blocked.get()) && self.0.framing.borrow().is_between()
+    }
+
+    /// Whether a request behind the first, or the first that was refused, is not whole and nobody answers it.
+    fn is_left_hanging(&self) -> bool {
+        self.0.began.get() && !self.0.answering.get() && !self.0.framing.borrow().is_between()
+    }
+
+    fn wake_reader(&self) {
+        if let Some(reader) = self.0.reader.take() {
+            reader.wake();
+        }
     }
 }
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        let order = &self.0.0;
-        order.answering.set(false);
-        if let Some(reader) = order.reader.take() {
-            reader.wake();
-        }
+        self.0.0.answering.set(false);
+        self.0.wake_reader();
     }
 }
 
@@ -91,13 +122,14 @@ fn body_of(request: &ServiceRequest) -> Option<Framing> {
         headers.get_all(header::UPGRADE).any(|to| to.as_bytes().trim_ascii().eq_ignore_ascii_case(b"websocket"));
     let length = headers.get(header::CONTENT_LENGTH).filter(|_| !upgrades);
     let length = length.and_then(|length| length.to_str().ok()?.trim().parse().ok());
-    Some(length.map_or(Framing::Endless, Framing::Sized))
+    // A body of no bytes would be none; that of a CONNECT has no length.
+    Some(length.filter(|length| *length > 0).map_or(Framing::Endless, Framing::Sized))
 }
 
 impl<T> InOrder<T> {
-    /// The requests that come in on `stream`, in order.
-    pub fn new(stream: T) -> Self {
-        Self { stream, order: Order::default(), held: BytesMut::new(), ended: false }
+    /// The requests that come in on `stream`, in order; what is left hanging of one may take as long as `patience`.
+    pub fn new(stream: T, patience: Duration) -> Self {
+        Self { stream, order: Order::default(), held: BytesMut::new(), ended: false, patience, deadline: None }
     }
 
     /// For the requests of this connection.
@@ -113,15 +145,50 @@ impl<T> InOrder<T> {
     }
 }
 
+impl<T: AsyncRead + Unpin> InOrder<T> {
+    /// Whether what is left hanging has had its time.
+    fn is_overdue(&mut self, cx: &mut Context<'_>) -> bool {
+        if !self.order.is_left_hanging() {
+            self.deadline = None;
+            return false;
+        }
+        let deadline = self.deadline.get_or_insert_with(|| Box::pin(sleep(self.patience)));
+        deadline.as_mut().poll(cx).is_ready()
+    }
+
+    /// Passes over what has come in: with bytes that nobody has read, the kernel would reset the connection, and the
+    /// client could lose its last answer.
+    fn pass_over(&mut self, cx: &mut Context<'_>) {
+        let mut left = PASSED_OVER;
+        while left > 0 {
+            let mut space = [0; PASSED_AT_ONCE];
+            let mut buffer = ReadBuf::new(&mut space);
+            match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => left = left.saturating_sub(buffer.filled().len()),
+                Poll::Ready(Ok(()) | Err(_)) | Poll::Pending => return,
+            }
+        }
+    }
+}
+
 impl<T: AsyncRead + Unpin> AsyncRead for InOrder<T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        if this.is_overdue(cx) {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
         let before = buffer.filled().len();
         let undecoded = mem::take(&mut this.ended);
         let waits = undecoded || this.order.is_busy();
         if this.held.is_empty() {
             ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
             if buffer.filled().len() == before {
+                if this.order.is_busy() {
+                    // All of the request has come, though the library may still have some of it to decode: told now,
+                    // it would take that for missing.
+                    this.order.0.reader.replace(Some(cx.waker().clone()));
+                    return Poll::Pending;
+                }
                 return Poll::Ready(Ok(()));
             }
             if waits {
@@ -142,6 +209,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for InOrder<T> {
         }
         let mut framing = this.order.0.framing.borrow_mut();
         let end = framing.end(buffer.filled().get(before..).unwrap_or_default());
+        let end = end.map_err(|malformed| io::Error::new(io::ErrorKind::InvalidData, malformed))?;
         drop(framing);
         if let Some(end) = end {
             this.ended = true;
@@ -156,9 +224,20 @@ impl<T: AsyncRead + Unpin> AsyncRead for InOrder<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for InOrder<T> {
+impl<T: AsyncWrite + Unpin> InOrder<T> {
+    /// Notes whether the client takes what is written.
+    fn noted<R>(&self, written: Poll<R>) -> Poll<R> {
+        if self.order.0.blocked.replace(written.is_pending()) && written.is_ready() {
+            self.order.wake_reader();
+        }
+        written
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for InOrder<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.noted(written)
     }
 
     fn poll_write_vectored(
@@ -166,7 +245,8 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for InOrder<T> {
         cx: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
+        self.noted(written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -178,6 +258,8 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for InOrder<T> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let ended = ready!(Pin::new(&mut self.stream).poll_shutdown(cx));
+        self.pass_over(cx);
+        Poll::Ready(ended)
     }
 }

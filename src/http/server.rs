@@ -22,6 +22,7 @@ pub fn serve(house: House, listener: TcpListener) -> io::Result<Server> {
     let http = house.settings.http.clone();
     let address = listener.local_addr()?;
     let limits = ReaderLimits::new(&http);
+    let header_timeout = Duration::from_millis(http.header_timeout_ms);
     let server = ServerBuilder::new()
         .workers(workers(&http))
         .max_concurrent_connections(http.max_connections_per_worker)
@@ -40,7 +41,7 @@ pub fn serve(house: House, listener: TcpListener) -> io::Result<Server> {
             .map_err(|error: actix_web::Error| error.error_response());
         let requests = HttpService::build()
             .keep_alive(Duration::from_secs(http.keep_alive_seconds))
-            .client_request_timeout(Duration::from_millis(http.header_timeout_ms))
+            .client_request_timeout(header_timeout)
             .client_disconnect_timeout(LAST_ANSWER)
             .local_addr(address)
             .graceful_shutdown_signal(move || {
@@ -50,11 +51,12 @@ pub fn serve(house: House, listener: TcpListener) -> io::Result<Server> {
             .on_connect_ext(|stream: &InOrder<TcpStream>, data| {
                 data.insert(stream.order());
             })
+            // Nobody asks it for the server's own address: `origin` knows.
             .h1(map_config(app, |()| AppConfig::default()));
         fn_service(move |stream: TcpStream| {
             limits.set(&stream);
             let peer = stream.peer_addr().ok();
-            future::ready(Ok((InOrder::new(stream), peer)))
+            future::ready(Ok((InOrder::new(stream, header_timeout), peer)))
         })
         .and_then(requests)
     };

@@ -5,8 +5,9 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 use crate::support::{
-    app::App,
-    media::mp4,
+    app::{App, Plan},
+    load::memory,
+    media::{mp4, padded},
     people::Person,
     pipeline::{Answered, Pipeline},
     raw::{BOUNDARY, multipart},
@@ -32,6 +33,15 @@ impl Request {
 
     /// A login with this body, in chunks.
     fn in_chunks(body: &[u8], trailers: &str) -> Self {
+        Self::chunked("/users/login", body, trailers)
+    }
+
+    /// A series of nobody's, in chunks.
+    fn unsigned(body: &[u8]) -> Self {
+        Self::chunked("/series", body, "")
+    }
+
+    fn chunked(path: &str, body: &[u8], trailers: &str) -> Self {
         let mut chunks = Vec::new();
         for chunk in body.chunks(7) {
             chunks.extend_from_slice(format!("{:x};note=1\r\n", chunk.len()).as_bytes());
@@ -40,7 +50,7 @@ impl Request {
         }
         chunks.extend_from_slice(format!("0\r\n{trailers}\r\n").as_bytes());
         let headers = "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n";
-        Self::new("POST", "/users/login", headers, &chunks)
+        Self::new("POST", path, headers, &chunks)
     }
 
     async fn alone(&self, app: &App) -> Answered {
@@ -50,8 +60,14 @@ impl Request {
     }
 }
 
-/// The requests that differ in what frames their answers, in an order in which each stands before another kind.
+/// More than is read at once of requests that differ in what frames their answers, in an order in which each stands
+/// before another kind. The last one ends its connection.
 fn requests(owner: &Person, file: &str) -> Vec<Request> {
+    let last = Request::by(owner, "HEAD", &format!("/media/{file}"), "Connection: close\r\n");
+    (0..3).flat_map(|_| kinds(owner, file)).chain([last]).collect()
+}
+
+fn kinds(owner: &Person, file: &str) -> Vec<Request> {
     let media = format!("/media/{file}");
     // What looks like the end of a head, and of chunks, is white space here.
     let login = b"{\r\n\r\n\"email\": \r\n0\r\n\r\n}";
@@ -70,8 +86,17 @@ fn requests(owner: &Person, file: &str) -> Vec<Request> {
         Request::in_chunks(login, "Checked: yes\r\n"),
         Request::new("HEAD", "/healthz", "", b""),
         Request::by(owner, "GET", "/series", ""),
-        Request::by(owner, "HEAD", &media, "Connection: close\r\n"),
+        // Refused before its body is read.
+        Request::unsigned(login),
+        Request::new("HEAD", "/healthz", "", b""),
     ]
+}
+
+fn upload_headers(person: &Person, length: usize) -> String {
+    format!(
+        "Authorization: Bearer {}\r\nContent-Type: multipart/form-data; boundary={BOUNDARY}\r\nContent-Length: {length}\r\n",
+        person.token
+    )
 }
 
 /// All of an answer but what differs from one to the next.
@@ -120,7 +145,7 @@ async fn each_gets_the_answer_that_it_gets_alone_however_they_come_in() {
         for (request, alone) in requests.iter().zip(&alone) {
             follows(&mut connection, request, alone, &which).await;
         }
-        assert_eq!(connection.rest().await, b"", "{which}");
+        assert_eq!(connection.rest().await.expect("an end"), b"", "{which}");
     }
 }
 
@@ -130,11 +155,7 @@ async fn what_follows_an_upload_is_answered_after_it() {
     let app = App::start(&db);
     let owner = app.register().await;
     let body = multipart(&[("file", Some("film.mp4"), mp4())]);
-    let headers = format!(
-        "Authorization: Bearer {}\r\nContent-Type: multipart/form-data; boundary={BOUNDARY}\r\nContent-Length: {}\r\n",
-        owner.token,
-        body.len()
-    );
+    let headers = upload_headers(&owner, body.len());
     let upload = Request::new("POST", "/files", &headers, &body);
     // Refused before its body is read: that is taken for no request.
     let refused = Request::new("POST", "/files", &headers.replace("Bearer", "Nobody"), &body);
@@ -144,11 +165,11 @@ async fn what_follows_an_upload_is_answered_after_it() {
     let answer = connection.answer_to("POST").await.expect("an answer");
     assert_eq!((answer.status, answer.body.len()), (201, answer.length), "{}", answer.head);
     assert_eq!(connection.answer_to("HEAD").await.expect("an answer").status, 200);
-    assert_eq!(connection.rest().await, b"");
+    assert_eq!(connection.rest().await.expect("an end"), b"");
     let mut connection = Pipeline::open(&app).await;
     connection.send_bytes(&refused.bytes).await.expect("sent");
     assert_eq!(connection.answer_to("POST").await.expect("an answer").status, 401);
-    assert_eq!(connection.rest().await, b"");
+    assert_eq!(connection.rest().await.expect("an end"), b"");
 }
 
 #[actix_web::test]
@@ -161,7 +182,145 @@ async fn a_request_that_closes_its_connection_is_the_last() {
     let mut connection = Pipeline::open(&app).await;
     connection.send_bytes(&[first.bytes.clone(), second.bytes].concat()).await.expect("sent");
     follows(&mut connection, &first, &alone, "the first").await;
-    assert_eq!(connection.rest().await, b"");
+    assert_eq!(connection.rest().await.expect("an end"), b"");
+}
+
+#[actix_web::test]
+async fn the_last_answer_is_not_lost_to_what_follows_its_request() {
+    let db = TestDb::create();
+    let app = App::start(&db);
+    let owner = app.register().await;
+    let film = padded(mp4(), 60_000);
+    let file = app.upload(&owner, "film.mp4", film.clone()).await.id();
+    let first = Request::by(&owner, "GET", &format!("/media/{file}"), "Connection: close\r\n");
+    // More than is read at once.
+    let behind = Request::new("HEAD", "/healthz", "", b"").bytes.repeat(800);
+    let mut connection = Pipeline::open_narrow(&app).await;
+    connection.send_bytes(&[first.bytes, behind].concat()).await.expect("sent");
+    // All of the answer waits in the kernel when the server closes.
+    sleep(Duration::from_secs(1)).await;
+    let answer = connection.answer_to("GET").await.expect("the whole answer");
+    assert!(answer.status == 200 && answer.body == film, "{}", answer.head);
+}
+
+#[actix_web::test]
+async fn who_sends_no_more_gets_all_answers() {
+    let db = TestDb::create();
+    let app = App::start(&db);
+    let owner = app.register().await;
+    let requests = [Request::by(&owner, "GET", "/series", ""), Request::new("HEAD", "/healthz", "", b"")];
+    let mut connection = Pipeline::open(&app).await;
+    for request in &requests {
+        connection.send_bytes(&request.bytes).await.expect("sent");
+    }
+    connection.half_close().await.expect("half closed");
+    for request in &requests {
+        follows(&mut connection, request, &request.alone(&app).await, "half closed").await;
+    }
+    assert_eq!(connection.rest().await.expect("an end"), b"");
+}
+
+#[actix_web::test]
+async fn an_upload_is_whole_also_where_nothing_follows_it() {
+    let db = TestDb::create();
+    let app = App::start(&db);
+    let owner = app.register().await;
+    // More than is decoded at once, of what takes a moment to be written.
+    let body = multipart(&[("file", Some("film.mp4"), &padded(mp4(), 3_000_000))]);
+    let request = Request::new("POST", "/files", &upload_headers(&owner, body.len()), &body);
+    for round in 0..20 {
+        let mut connection = Pipeline::open(&app).await;
+        connection.send_bytes(&request.bytes).await.expect("sent");
+        connection.half_close().await.expect("half closed");
+        let answer = connection.answer_to("POST").await.expect("an answer");
+        assert_eq!(answer.status, 201, "round {round}: {}", String::from_utf8_lossy(&answer.body));
+    }
+}
+
+#[actix_web::test]
+async fn no_other_protocol_is_promised() {
+    let db = TestDb::create();
+    let app = App::start(&db);
+    let headers = "Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\nConnection: Upgrade, HTTP2-Settings\r\n";
+    let answer = Request::new("GET", "/healthz", headers, b"").alone(&app).await;
+    assert_eq!(answer.status, 200);
+    assert!(answer.head.contains("connection: close") && !answer.head.contains("upgrade"), "{}", answer.head);
+}
+
+#[actix_web::test]
+async fn trailers_that_others_read_differently_end_the_connection() {
+    let db = TestDb::create();
+    let app = App::start(&db);
+    let last = Request::new("GET", "/healthz", "", b"");
+    for end in ["0\r\n\n", "0\r\nChecked: yes\n\r\n", "0\r\nChecked: yes\r\n\n"] {
+        let headers = "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n";
+        let first = Request::new("POST", "/users/login", headers, format!("2\r\n{{}}\r\n{end}").as_bytes());
+        let mut connection = Pipeline::open(&app).await;
+        connection.send_bytes(&[first.bytes.as_slice(), &last.bytes].concat()).await.expect("sent");
+        let rest = timeout(Duration::from_secs(5), connection.rest()).await.expect("an end");
+        let rest = rest.unwrap_or_default();
+        assert!(!rest.starts_with(b"HTTP/1.1 200"), "{end:?}: {}", String::from_utf8_lossy(&rest));
+    }
+}
+
+#[actix_web::test]
+async fn who_asks_whether_to_go_on_and_goes_on_at_once_is_answered() {
+    let db = TestDb::create();
+    let app = App::start(&db);
+    let body = br#"{"email": "no address", "password": ""}"#;
+    let headers = format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+    let plain = Request::new("POST", "/users/registration", &headers, body);
+    let asking = Request::new("POST", "/users/registration", &format!("Expect: 100-continue\r\n{headers}"), body);
+    let last = Request::new("HEAD", "/healthz", "Connection: close\r\n", b"");
+    let mut connection = Pipeline::open(&app).await;
+    connection.send_bytes(&[asking.bytes, last.bytes.clone()].concat()).await.expect("sent");
+    assert!(connection.begins_with(b"HTTP/1.1 100 Continue\r\n\r\n").await);
+    follows(&mut connection, &plain, &plain.alone(&app).await, "after 100").await;
+    follows(&mut connection, &last, &last.alone(&app).await, "after 100").await;
+}
+
+#[actix_web::test]
+async fn nobody_is_waited_for_without_end() {
+    let db = TestDb::create();
+    let app = Plan::over(&db).with("PLAYHOUSE_HTTP__HEADER_TIMEOUT_MS", "500").start();
+    let whole = Request::new("GET", "/healthz", "", b"");
+    let refused = Request::unsigned(b"{}");
+    for (sent, method, hangs) in [
+        ("a head that does not go on", "GET", [whole.bytes.as_slice(), b"G"].concat()),
+        ("an empty line", "GET", [whole.bytes.as_slice(), b"\r\n"].concat()),
+        ("a refused body that does not end", "POST", refused.bytes[..refused.bytes.len() - 2].to_vec()),
+    ] {
+        let mut connection = Pipeline::open(&app).await;
+        connection.send_bytes(&hangs).await.expect("sent");
+        connection.answer_to(method).await.expect("an answer");
+        let rest = timeout(Duration::from_secs(10), connection.rest()).await;
+        assert!(rest.is_ok(), "{sent}: it stays open");
+    }
+    // Who has sent all it began is not hanging.
+    let mut connection = Pipeline::open(&app).await;
+    connection.send_bytes(&whole.bytes).await.expect("sent");
+    connection.answer_to("GET").await.expect("an answer");
+    sleep(Duration::from_secs(2)).await;
+    connection.send_bytes(&whole.bytes).await.expect("sent");
+    assert_eq!(connection.answer_to("GET").await.expect("an answer").status, 200);
+}
+
+#[actix_web::test]
+async fn who_takes_no_answers_is_asked_for_no_more_requests() {
+    let db = TestDb::create();
+    let app = App::start(&db);
+    let asks = "Origin: https://example.org\r\nAccess-Control-Request-Method: GET\r\n";
+    // Its answer has no body.
+    let preflights = Request::new("OPTIONS", "/series", asks, b"").bytes.repeat(100);
+    let before = memory(app.pid(), "VmRSS");
+    let mut connection = Pipeline::open(&app).await;
+    let mut sent = 0;
+    while timeout(Duration::from_secs(5), connection.send_bytes(&preflights)).await.is_ok() {
+        sent += preflights.len();
+        assert!(sent < 64 << 20, "{} MB are taken of who reads nothing", sent >> 20);
+    }
+    let grown = memory(app.pid(), "VmRSS").saturating_sub(before);
+    assert!(grown < 16 << 20, "{} MB more memory", grown >> 20);
 }
 
 #[actix_web::test]

@@ -2,7 +2,7 @@
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
 };
 
 use super::app::App;
@@ -16,6 +16,14 @@ pub struct Pipeline {
 impl Pipeline {
     pub async fn open(app: &App) -> Self {
         Self { stream: app.connect().await, came: Vec::new() }
+    }
+
+    /// One that takes next to nothing before it is read.
+    pub async fn open_narrow(app: &App) -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_recv_buffer_size(4096).expect("a small buffer");
+        let stream = socket.connect(app.address().parse().expect("an address")).await.expect("a connection");
+        Self { stream, came: Vec::new() }
     }
 
     /// Sends a request without a body for each of these (method, path).
@@ -53,10 +61,25 @@ impl Pipeline {
         }
     }
 
-    /// What comes until the connection ends.
-    pub async fn rest(&mut self) -> Vec<u8> {
-        while matches!(self.stream.read_buf(&mut self.came).await, Ok(1..)) {}
-        std::mem::take(&mut self.came)
+    /// What comes until the other side ends the connection, which is an error where it resets it.
+    pub async fn rest(&mut self) -> std::io::Result<Vec<u8>> {
+        while self.stream.read_buf(&mut self.came).await? > 0 {}
+        Ok(std::mem::take(&mut self.came))
+    }
+
+    /// Whether these bytes come first. They are taken off.
+    pub async fn begins_with(&mut self, bytes: &[u8]) -> bool {
+        while self.came.len() < bytes.len() && matches!(self.stream.read_buf(&mut self.came).await, Ok(1..)) {}
+        let begins = self.came.starts_with(bytes);
+        if begins {
+            self.came.drain(..bytes.len());
+        }
+        begins
+    }
+
+    /// Sends no more, and goes on reading.
+    pub async fn half_close(&mut self) -> std::io::Result<()> {
+        self.stream.shutdown().await
     }
 }
 
