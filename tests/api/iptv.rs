@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -356,6 +357,25 @@ async fn all_references_to_nothing_are_named_at_once() {
     let stream = app.post("/streams", &owner, json!({"episode_id": base.episode})).await.id();
     let answer = app.patch(&format!("/streams/{stream}"), &owner, json!({"episode_id": none, "user_id": none})).await;
     assert_eq!(answer.wrong_fields(), ["episode_id", "user_id"]);
+}
+
+#[actix_web::test]
+async fn what_is_made_below_what_goes_at_that_moment_is_made_or_names_it() {
+    let db = TestDb::create();
+    let app = App::start(&db);
+    let owner = app.register().await;
+    for round in 0..40 {
+        let series = app.post("/series", &owner, json!({"name": format!("Series {round}")})).await.id();
+        let season = async |number: i32| {
+            app.post("/seasons", &owner, json!({"name": "A", "series_id": series, "number": number})).await
+        };
+        let path = format!("/series/{series}");
+        let (gone, made) = tokio::join!(app.delete(&path, &owner), join_all([season(1), season(2), season(3)]));
+        gone.data(200);
+        for made in made {
+            assert!(made.status == 201 || made.wrong_fields() == ["series_id"], "round {round}: {}", made.status);
+        }
+    }
 }
 
 #[actix_web::test]

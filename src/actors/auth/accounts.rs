@@ -82,7 +82,8 @@ impl Auth {
     /// # Errors
     /// [`AuthError::Forbidden`] (also for roles, of anyone but an owner), [`AuthError::NotFound`],
     /// [`AuthError::CurrentPasswordMissing`], [`AuthError::CurrentPasswordWrong`],
-    /// [`AuthError::Blocked`], [`AuthError::Taken`], [`AuthError::LastOwner`], [`AuthError::SignsInElsewhere`], [`AuthError::Busy`], [`AuthError::Store`].
+    /// [`AuthError::Blocked`], [`AuthError::Taken`], [`AuthError::LastOwner`],
+    /// [`AuthError::SignsInElsewhere`], [`AuthError::Busy`], [`AuthError::Store`].
     pub async fn change_user(&self, caller: &Caller, id: UserId, request: AccountChange) -> Result<User, AuthError> {
         let AccountChange { change, current_password, address } = request;
         allow_change(caller, id)?;

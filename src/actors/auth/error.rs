@@ -42,7 +42,7 @@ pub enum Taken {
     /// The username.
     #[error("the username is")]
     Username,
-    /// Either.
+    /// The one and the other.
     #[error("the e-mail address and the username are")]
     Both,
 }

@@ -11,7 +11,7 @@ mod resource;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 pub use constraints::{CatalogError, WrongReference, refused};
-use diesel::PgConnection;
+use diesel::{Connection as _, PgConnection};
 pub use nests::{GENRE_SEASONS, GENRE_SERIES, Nest, SEASON_EPISODES, SERIES_EPISODES, SERIES_SEASONS};
 pub use references::{Reference, Refers, with_all_wrong, wrong_among};
 pub use resource::{Listed, Resource};
@@ -157,8 +157,12 @@ impl Catalog {
     /// [`CatalogError::Taken`], [`CatalogError::References`]; the store's.
     pub async fn create<R: Resource>(&self, new: R::New) -> Result<R, CatalogError> {
         write(&self.db, &self.cache, R::scopes_of_creation(), move |conn| {
-            let id = R::insert(conn, &new).map_err(|error| with_all_wrong(conn, refused(error), &new))?;
-            find::<R::Row>(conn, R::LISTING, id).map(R::from).map_err(refused)
+            // In one transaction: what it hangs on may be removed at this moment, and it with that.
+            let made = conn.transaction(|conn| {
+                let id = R::insert(conn, &new)?;
+                find::<R::Row>(conn, R::LISTING, id).map(R::from)
+            });
+            made.map_err(|error| with_all_wrong(conn, refused(error), &new))
         })
         .await
     }

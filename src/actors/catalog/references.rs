@@ -27,7 +27,9 @@ impl Reference {
         Self { field, to, ids: ids.into_iter().map(Into::into).collect() }
     }
 
-    fn wrong(&self) -> WrongReference {
+    /// That it names what is not there.
+    #[must_use]
+    pub const fn wrong(&self) -> WrongReference {
         WrongReference { field: self.field, what: noun(self.to) }
     }
 }
@@ -64,14 +66,12 @@ pub fn wrong_among(conn: &mut PgConnection, references: &[Reference]) -> Result<
 /// wrong, and others may be, too.
 #[must_use]
 pub fn with_all_wrong(conn: &mut PgConnection, error: CatalogError, written: &impl Refers) -> CatalogError {
-    if !matches!(error, CatalogError::References(_)) {
-        return error;
-    }
-    match wrong_among(conn, &written.references()) {
-        Ok(wrong) if !wrong.is_empty() => CatalogError::References(wrong),
-        // It is there by now, or cannot be asked for: when it was written it was not.
-        Ok(_) | Err(_) => error,
-    }
+    let CatalogError::References(told) = error else { return error };
+    // Where the database cannot be asked, what it has told of stands.
+    let mut wrong = wrong_among(conn, &written.references()).unwrap_or_default();
+    // It may be there by now: when it was written it was not.
+    wrong.extend(told.into_iter().filter(|told| !wrong.contains(told)).collect::<Vec<_>>());
+    CatalogError::References(wrong)
 }
 
 fn genres(ids: Option<&Vec<GenreId>>) -> Reference {

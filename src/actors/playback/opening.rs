@@ -83,7 +83,7 @@ impl Playback {
         }
     }
 
-    /// Opens what nothing is `wrong` with.
+    /// Opens it, unless something is `wrong` with it already.
     async fn open(&self, opening: Opening, wrong: Vec<WrongReference>) -> Result<Opened, CatalogError> {
         let row = self.db.run(move |conn| {
             let title = title(conn, &opening, wrong)?;
@@ -134,7 +134,10 @@ fn position(conn: &mut diesel::PgConnection, opening: &Opening, title: &Title) -
     Ok(title.duration_seconds.filter(|length| *length > 0.0).map_or(position, |length| position.min(length)))
 }
 
-/// What is to be played. Where that is `wrong`, or not there, all that is not there is told: the viewer, too.
+/// What is to be played.
+///
+/// # Errors
+/// `References` with what is `wrong` already, or is not there: the viewer, too; the store's.
 fn title(
     conn: &mut diesel::PgConnection,
     opening: &Opening,
@@ -142,18 +145,20 @@ fn title(
 ) -> Result<Title, CatalogError> {
     if wrong.is_empty() {
         match titles::title(conn, opening.played).map_err(DbError::from) {
-            Err(DbError::NotFound) => wrong.push(not_there(opening.played)),
+            Err(DbError::NotFound) => wrong.push(reference(opening.played).wrong()),
             found => return Ok(found?),
         }
     }
-    let user = Reference::new("user_id", Referent::User, opening.user);
-    wrong.extend(wrong_among(conn, &[user]).map_err(DbError::from)?);
+    if let Some(user) = opening.user {
+        let user = Reference::new("user_id", Referent::User, [user]);
+        wrong.extend(wrong_among(conn, &[user]).map_err(DbError::from)?);
+    }
     Err(CatalogError::References(wrong))
 }
 
-const fn not_there(played: Played) -> WrongReference {
+fn reference(played: Played) -> Reference {
     match played {
-        Played::Episode(_) => WrongReference { field: "episode_id", what: "an episode" },
-        Played::File(_) => WrongReference { field: "file_id", what: "a file" },
+        Played::Episode(id) => Reference::new("episode_id", Referent::Episode, [id]),
+        Played::File(id) => Reference::new("file_id", Referent::File, [id]),
     }
 }
