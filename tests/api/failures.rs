@@ -44,7 +44,8 @@ async fn postgres_is_missed(app: &App, person: &Person) {
     assert!(took < Duration::from_secs(1), "{took:?} for a 503");
     channels_miss_postgres(app, person).await;
     health_is_quick(app).await;
-    assert_eq!(answer_of(app, "/readyz").await.status, 503);
+    let ready = answer_of(app, "/readyz").await;
+    assert_eq!((ready.status, ready.header("retry-after")), (503, Some("1")));
 }
 
 /// Reads that no cache has seen, a sign-in and an announcement: 503 in the shape of their contract.

@@ -122,11 +122,14 @@ fn values(text: &[u8]) -> usize {
 fn is_json(request: &HttpRequest) -> Result<(), ApiError> {
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let essence = kind.split(';').next().unwrap_or_default().trim();
-    if essence.eq_ignore_ascii_case("application/json") {
-        Ok(())
-    } else {
-        Err(ApiError::UnsupportedMediaType("The body must be application/json".to_owned()))
+    if !essence.eq_ignore_ascii_case("application/json") {
+        return Err(ApiError::UnsupportedMediaType("The body must be application/json".to_owned()));
     }
+    // A body that was compressed would be read as if it were not (RFC 9110 §15.5.16).
+    if request.headers().get_all(header::CONTENT_ENCODING).any(|coding| coding != "identity") {
+        return Err(ApiError::UnsupportedMediaType("The body must not have a Content-Encoding".to_owned()));
+    }
+    Ok(())
 }
 
 /// Refuses a declared length over `limit` before a byte is read.

@@ -7,7 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_web::{HttpResponse, http::StatusCode, web};
+use actix_web::{
+    HttpResponse,
+    http::{StatusCode, header},
+    web,
+};
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::json;
@@ -89,7 +93,11 @@ async fn readiness(_: Open, state: State) -> Answer {
         (false, _) => "unavailable",
     };
     let code = if status == "unavailable" { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-    Ok(HttpResponse::build(code).json(json!({
+    let mut answer = HttpResponse::build(code);
+    if code == StatusCode::SERVICE_UNAVAILABLE {
+        answer.insert_header((header::RETRY_AFTER, "1"));
+    }
+    Ok(answer.json(json!({
         "status": status,
         "postgres": word(postgres),
         "redis": word(redis),

@@ -107,6 +107,10 @@ async fn a_body_of_another_type_is_415_on_every_route() {
         }
         let answer = Answer::of(ask()).await;
         assert_eq!(answer.status, status, "{method} {path} without a type");
+        let compressed = ask().header("content-type", "application/json").header("content-encoding", "gzip");
+        let answer = Answer::of(compressed).await;
+        clear(&answer, &format!("{method} {path} compressed"));
+        assert_eq!(answer.status, status, "{method} {path} compressed");
     }
     assert_eq!(digest(&house.db), before);
     for kind in
