@@ -49,6 +49,7 @@ mod provider;
 mod ranges;
 mod request_count;
 mod routes;
+mod schema;
 mod search;
 mod sessions;
 mod settings;

@@ -1,11 +1,14 @@
-//! Settings that are wrong, and what the log says at all levels.
+//! Every setting is explained; settings that are wrong; what the log says at all levels.
 
 use std::{
+    fs,
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
     path::Path,
     time::Duration,
 };
+
+use playhouse::settings::Settings;
 
 use crate::support::{
     app::{Plan, eventually},
@@ -80,4 +83,48 @@ async fn what_clients_send_amiss_is_no_error_in_the_log_whatever_its_filter() {
     assert!(eventually(Duration::from_secs(10), stopping).await);
     let text = lines();
     assert!(!text.lines().skip(before).any(|line| line.contains("ERROR")), "{text}");
+}
+
+#[test]
+fn every_setting_is_explained_and_taken() {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/default.toml")).unwrap();
+    let (mut section, mut above, mut keys) = (String::new(), "", Vec::new());
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix('[') {
+            section = format!("{}.", name.trim_end_matches(']'));
+        } else if let Some((key, value)) = line.split_once(" = ").filter(|_| !line.starts_with('#')) {
+            // One comment may explain keys that follow each other.
+            let explained = above.starts_with("# ") || above.contains(" = ");
+            assert!(explained, "{section}{key} has no comment");
+            keys.push((format!("{section}{key}"), value.to_owned()));
+        }
+        above = line;
+    }
+    assert!(keys.len() > 40, "{keys:?}");
+    let with = |pairs: &[(String, String)]| Settings::from_variables(pairs.iter().cloned().collect());
+    with(&[]).expect("the defaults");
+    for (key, value) in keys {
+        let name = format!("PLAYHOUSE_{}", key.replace('.', "__").to_uppercase());
+        let plain = value.trim_matches(['"', '[', ']']).replace('"', "");
+        if !plain.is_empty() {
+            with(&[(name.clone(), plain)]).unwrap_or_else(|error| panic!("{key}: {error}"));
+        }
+        // It is a key that is read: another one beside it is refused by name.
+        let error = with(&[(format!("{name}_X"), "1".to_owned())]).expect_err(&key).to_string();
+        let bare = key.rsplit('.').next().unwrap();
+        assert!(error.contains(&format!("{bare}_x")), "{error}");
+    }
+    // The file is the list of all: a setting without a default there would not start.
+    for other in ["test", "production"] {
+        let text =
+            fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("config/{other}.toml"))).unwrap();
+        for line in text.lines().filter(|line| !line.starts_with('#') && line.contains(" = ")) {
+            let key = line.split(" = ").next().unwrap();
+            assert!(
+                fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/default.toml"))
+                    .unwrap()
+                    .contains(&format!("\n{key} = "))
+            );
+        }
+    }
 }
