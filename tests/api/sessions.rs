@@ -300,9 +300,15 @@ async fn what_has_ended_plays_no_more_until_it_is_beaten_again() {
         let ended = json!({"position_seconds": 1, "state": "ended"});
         let ended = beat(&nodes[round % 2], &house.owner, &stream, ended).await.data(200);
         assert_eq!(ended["state"], "ended");
+        if round % 2 == 0 {
+            assert!(!plays(&nodes[0], &link).await, "round {round}: ended on this node");
+        }
         as_wanted(&nodes[0], false, &format!("round {round}, ended")).await;
         let again = beat(&nodes[round % 2], &house.owner, &stream, json!({"position_seconds": 1})).await.data(200);
         assert_eq!(again["state"], "playing");
+        if round % 2 == 0 {
+            assert!(plays(&nodes[0], &link).await, "round {round}: beaten on this node");
+        }
         as_wanted(&nodes[0], true, &format!("round {round}, again")).await;
     }
     nodes[1].delete(&format!("/streams/{stream}"), &house.owner).await.data(200);

@@ -1,6 +1,8 @@
 //! A browser that a test can type in: Chromium behind chromedriver (W3C `WebDriver`).
 
 use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
     process::{Child, Stdio},
     time::Duration,
 };
@@ -73,6 +75,16 @@ impl Browser {
         found[ELEMENT].as_str().expect("an element").to_owned()
     }
 
+    /// Ends the session, from a place that may not wait for a future.
+    fn end_session(&self) -> std::io::Result<()> {
+        let (address, path) =
+            self.session.strip_prefix("http://").and_then(|url| url.split_once('/')).unwrap_or_default();
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        write!(stream, "DELETE /{path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+        stream.read_to_end(&mut Vec::new()).map(drop)
+    }
+
     async fn post(&self, path: &str, body: Value) -> Value {
         send(&self.client, &format!("{}{path}", self.session), body).await
     }
@@ -88,7 +100,8 @@ async fn send(client: &reqwest::Client, url: &str, body: Value) -> Value {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // The browser is a child of the driver, which takes it along when it is told to end.
+        // The driver closes the browser of a session that ends, and can leave it running when it is told to end itself.
+        self.end_session().unwrap_or_default();
         let driver = i32::try_from(self.driver.id()).ok().and_then(rustix::process::Pid::from_raw);
         if let Some(driver) = driver {
             rustix::process::kill_process(driver, rustix::process::Signal::TERM).unwrap_or_default();
