@@ -156,19 +156,19 @@ Nothing has been written here yet.
 """
 
 
-def _pauses(blocks, watched):
-    if not watched:
+def _pauses(blocks, late_ms):
+    if late_ms is None:
         return "- Whether the machine stood still within a run was not watched: that takes root."
     runs = [run for block in blocks for side in block.sides for run in side.runs]
     again = sum(run["tries"] - 1 for run in runs)
     left = [run["pause_ms"] for run in runs if run["pause_ms"]]
-    stand = f"{len(left)} of {len(runs)} stand with a pause, of {max(left):.0f} ms at most" if left else "none stands with a pause"
+    stand = f"{len(left)} of {len(runs)} have a pause, of {max(left):.0f} ms at most" if left else "none has a pause"
     return ("- A virtual machine is stopped now and then by what it runs on. A run of the table above within which that "
-            "took\n  over 20 ms (a real-time thread of each core was not woken in that time) is measured again, up to "
-            f"four\n  times: {again} were, and {stand}.")
+            f"took\n  over {late_ms:.0f} ms (a real-time thread of each core was not woken in that time) is measured again, a "
+            f"few\n  times at most: {again} runs were, and of those that count {stand}.")
 
 
-def write_report(path, figures, blocks, watched, args):
+def write_report(path, figures, blocks, late_ms, args):
     """Writes the report; what a person wrote below the mark stays."""
     kept = NOTES
     if os.path.exists(path):
@@ -183,7 +183,7 @@ def write_report(path, figures, blocks, watched, args):
     # Before the file is opened: an empty one is a change of the source that is told of.
     text = TEXT.format(command=f"benches/load/run.sh{flags}" if flags else "make bench",
                        goals="\n".join(goals), sides="\n".join(sides), repeats=repeats,
-                       seconds=args.seconds, pauses=_pauses(blocks, watched), machine="\n".join(_machine()))
+                       seconds=args.seconds, pauses=_pauses(blocks, late_ms), machine="\n".join(_machine()))
     with open(path, "w") as file:
         file.write(text + kept)
     print(f"written: {path}")
