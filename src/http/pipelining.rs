@@ -29,12 +29,12 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use super::framing::Framing;
+use super::framing::{BareLineFeed, Framing};
 
 /// How many bytes are passed over that came in behind the last request.
 const PASSED_OVER: usize = 1 << 20;
 /// Bytes of them that are read at once.
-const PASSED_AT_ONCE: usize = 4096;
+const PASSED_AT_ONCE: usize = 16 * 1024;
 
 /// A stream whose reader gets one request at a time. Where requests end, `framing` says; that one is answered,
 /// the [`Answering`] that it began.
@@ -42,7 +42,8 @@ const PASSED_AT_ONCE: usize = 4096;
 pub struct InOrder<T> {
     stream: T,
     order: Order,
-    /// What came in after the request that was handed over: at most one read of the stream.
+    /// What came in after the request that was handed over: at most one read of the stream, which is not looked at
+    /// meanwhile.
     held: BytesMut,
     /// A request's end was handed over, and the reader has not had its turn to decode it.
     ended: bool,
@@ -65,7 +66,10 @@ struct Inner {
     answering: Cell<bool>,
     /// The client does not take what was answered.
     blocked: Cell<bool>,
+    /// Who reads the stream, and waits for it or for the order.
     reader: RefCell<Option<Waker>>,
+    /// The reader waits for the order.
+    awaited: Cell<bool>,
 }
 
 /// A request that is answered: until this is dropped, the next of its connection waits.
@@ -95,9 +99,27 @@ impl Order {
         self.0.began.get() && !self.0.answering.get() && !self.0.framing.borrow().is_between()
     }
 
-    fn wake_reader(&self) {
-        if let Some(reader) = self.0.reader.take() {
-            reader.wake();
+    /// Notes who is to be woken when something changes that the stream does not tell.
+    fn note_reader(&self, cx: &Context<'_>) {
+        let mut reader = self.0.reader.borrow_mut();
+        if !reader.as_ref().is_some_and(|reader| reader.will_wake(cx.waker())) {
+            *reader = Some(cx.waker().clone());
+        }
+    }
+
+    /// The reader waits for the order.
+    fn wait<T>(&self, cx: &Context<'_>) -> Poll<T> {
+        self.note_reader(cx);
+        self.0.awaited.set(true);
+        Poll::Pending
+    }
+
+    /// Wakes the reader where it waits for the order, or has to look to the time of what is left hanging now.
+    fn tell_reader(&self) {
+        if (self.0.awaited.take() || self.is_left_hanging())
+            && let Some(reader) = &*self.0.reader.borrow()
+        {
+            reader.wake_by_ref();
         }
     }
 }
@@ -105,7 +127,7 @@ impl Order {
 impl Drop for Answering {
     fn drop(&mut self) {
         self.0.0.answering.set(false);
-        self.0.wake_reader();
+        self.0.tell_reader();
     }
 }
 
@@ -138,7 +160,33 @@ impl<T> InOrder<T> {
         self.order.clone()
     }
 
-    /// Takes from `buffer`, filled anew from `from` on, what belongs to later requests.
+    /// Hands over what was held, up to the end of the request: nothing more where that cannot be told.
+    fn hand_over_held(&mut self, buffer: &mut ReadBuf<'_>) {
+        let count = self.held.len().min(buffer.remaining());
+        let next = self.held.get(..count).unwrap_or_default();
+        if let Ok(end) = self.order.0.framing.borrow_mut().end(next) {
+            self.ended = end.is_some();
+            buffer.put_slice(&self.held.split_to(end.unwrap_or(count)));
+        }
+        if self.held.is_empty() {
+            self.held = BytesMut::new();
+        }
+    }
+
+    /// Hands over what `buffer` has got from `from` on, up to the end of the request: nothing where that cannot be told.
+    fn hand_over_new(&mut self, buffer: &mut ReadBuf<'_>, from: usize) {
+        let end = self.order.0.framing.borrow_mut().end(buffer.filled().get(from..).unwrap_or_default());
+        match end {
+            Ok(Some(end)) => {
+                self.ended = true;
+                self.hold_back(buffer, from.saturating_add(end));
+            }
+            Ok(None) => {}
+            Err(BareLineFeed) => buffer.set_filled(from),
+        }
+    }
+
+    /// Takes from `buffer` what belongs to later requests.
     fn hold_back(&mut self, buffer: &mut ReadBuf<'_>, from: usize) {
         self.held.extend_from_slice(buffer.filled().get(from..).unwrap_or_default());
         buffer.set_filled(from);
@@ -171,56 +219,42 @@ impl<T: AsyncRead + Unpin> InOrder<T> {
     }
 }
 
+/// To the reader, no more bytes are the end of what the client sends: it answers what it has, and closes.
 impl<T: AsyncRead + Unpin> AsyncRead for InOrder<T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.is_overdue(cx) {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            return Poll::Ready(Ok(()));
         }
-        let before = buffer.filled().len();
+        // Once what was handed over is decoded, it is known whether more of it has to come.
         let undecoded = mem::take(&mut this.ended);
-        let waits = undecoded || this.order.is_busy();
+        let busy = this.order.is_busy();
         if this.held.is_empty() {
-            ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
-            if buffer.filled().len() == before {
-                if this.order.is_busy() {
-                    // All of the request has come, though the library may still have some of it to decode: told now,
-                    // it would take that for missing.
-                    this.order.0.reader.replace(Some(cx.waker().clone()));
-                    return Poll::Pending;
+            let before = buffer.filled().len();
+            let read = Pin::new(&mut this.stream).poll_read(cx, buffer);
+            if read.is_pending() {
+                this.order.note_reader(cx);
+            }
+            ready!(read)?;
+            match (buffer.filled().len() == before, undecoded || busy) {
+                // All of the request has come, though the library may still have some of it to decode: told now, it
+                // would take that for missing.
+                (true, _) if busy => return this.order.wait(cx),
+                (true, _) => return Poll::Ready(Ok(())),
+                (false, true) => this.hold_back(buffer, before),
+                (false, false) => {
+                    this.hand_over_new(buffer, before);
+                    return Poll::Ready(Ok(()));
                 }
-                return Poll::Ready(Ok(()));
             }
-            if waits {
-                this.hold_back(buffer, before);
-            }
+        } else if !undecoded && !busy {
+            this.hand_over_held(buffer);
+            return Poll::Ready(Ok(()));
         }
-        if waits {
-            this.order.0.reader.replace(Some(cx.waker().clone()));
-            if !this.order.is_busy() {
-                // Once what was handed over is decoded, it is known whether more of it has to come.
-                cx.waker().wake_by_ref();
-            }
-            return Poll::Pending;
+        if !busy {
+            cx.waker().wake_by_ref();
         }
-        if !this.held.is_empty() {
-            let count = this.held.len().min(buffer.remaining());
-            buffer.put_slice(&this.held.split_to(count));
-        }
-        let mut framing = this.order.0.framing.borrow_mut();
-        let end = framing.end(buffer.filled().get(before..).unwrap_or_default());
-        let end = end.map_err(|malformed| io::Error::new(io::ErrorKind::InvalidData, malformed))?;
-        drop(framing);
-        if let Some(end) = end {
-            this.ended = true;
-            let later = mem::take(&mut this.held);
-            this.hold_back(buffer, before.saturating_add(end));
-            this.held.extend_from_slice(&later);
-        }
-        if this.held.is_empty() {
-            this.held = BytesMut::new();
-        }
-        Poll::Ready(Ok(()))
+        this.order.wait(cx)
     }
 }
 
@@ -228,7 +262,7 @@ impl<T: AsyncWrite + Unpin> InOrder<T> {
     /// Notes whether the client takes what is written.
     fn noted<R>(&self, written: Poll<R>) -> Poll<R> {
         if self.order.0.blocked.replace(written.is_pending()) && written.is_ready() {
-            self.order.wake_reader();
+            self.order.tell_reader();
         }
         written
     }

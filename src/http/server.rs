@@ -10,7 +10,8 @@ use actix_web::{App, dev::AppConfig, middleware::from_fn, rt::net::TcpStream};
 use super::{House, State, connection::ReaderLimits, cors::cors, edge, pipelining::InOrder};
 use crate::settings::HttpSettings;
 
-/// For a client to take its last answer and close, where the connection ends with it.
+/// For a client to take its last answer and close, where the connection ends with it; also, while what is left of a
+/// body of known length is passed over that was refused before.
 const LAST_ANSWER: Duration = Duration::from_secs(1);
 
 /// Answers what comes in on `listener` through `house`, on its own threads (`http.workers`), from when the server is

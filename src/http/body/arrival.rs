@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use actix_web::{HttpMessage as _, HttpRequest, dev::Payload, http::header, web};
+use actix_web::{
+    HttpMessage as _, HttpRequest,
+    dev::Payload,
+    http::header::{self, HeaderValue},
+    web,
+};
 use bytes::BytesMut;
 use futures_util::StreamExt as _;
 use serde_json::Value;
@@ -126,10 +131,14 @@ fn is_json(request: &HttpRequest) -> Result<(), ApiError> {
         return Err(ApiError::UnsupportedMediaType("The body must be application/json".to_owned()));
     }
     // A body that was compressed would be read as if it were not (RFC 9110 §15.5.16).
-    if request.headers().get_all(header::CONTENT_ENCODING).any(|coding| coding != "identity") {
+    if request.headers().get_all(header::CONTENT_ENCODING).any(|coding| !is_identity(coding)) {
         return Err(ApiError::UnsupportedMediaType("The body must not have a Content-Encoding".to_owned()));
     }
     Ok(())
+}
+
+fn is_identity(coding: &HeaderValue) -> bool {
+    coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity")
 }
 
 /// Refuses a declared length over `limit` before a byte is read.
