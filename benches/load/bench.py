@@ -28,7 +28,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 REPEATS = 3
 # How often a run is measured again because the machine stood still within it.
-TRIES = 5
+TRIES = 3
 STARTS = 5
 SESSIONS = 10_000
 SESSION_SECONDS = 30
