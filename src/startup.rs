@@ -317,10 +317,11 @@ struct Behind {
 
 fn serve(house: House, listener: TcpListener, behind: Behind) -> Result<Server, StartError> {
     let drain = house.drain.clone();
-    let bound = house.settings.http.bind;
+    let wanted = house.settings.http.bind;
     let limit = Duration::from_secs(house.settings.http.shutdown_seconds);
-    let address = listener.local_addr().unwrap_or(bound);
-    let serving = http::server::serve(house, listener).map_err(|cause| StartError::Bind { address, cause })?;
+    let refused = |cause| StartError::Bind { address: wanted, cause };
+    let address = listener.local_addr().map_err(refused)?;
+    let serving = http::server::serve(house, listener, address).map_err(refused)?;
     Ok(Server { serving, address, drain, limit, behind })
 }
 

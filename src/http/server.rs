@@ -1,6 +1,10 @@
 //! The server that requests come in by: its connections, their limits, and what every request passes.
 
-use std::{future, io, net::TcpListener, time::Duration};
+use std::{
+    future, io,
+    net::{SocketAddr, TcpListener},
+    time::Duration,
+};
 
 use actix_http::HttpService;
 use actix_server::{Server, ServerBuilder};
@@ -14,14 +18,13 @@ use crate::settings::HttpSettings;
 /// body of known length is passed over that was refused before.
 const LAST_ANSWER: Duration = Duration::from_secs(1);
 
-/// Answers what comes in on `listener` through `house`, on its own threads (`http.workers`), from when the server is
+/// Answers what comes in on `listener`, which is bound to `address`, through `house`, on its own threads (`http.workers`), from when the server is
 /// awaited. Signals are the caller's.
 ///
 /// # Errors
 /// The listener cannot be taken over.
-pub fn serve(house: House, listener: TcpListener) -> io::Result<Server> {
+pub fn serve(house: House, listener: TcpListener, address: SocketAddr) -> io::Result<Server> {
     let http = house.settings.http.clone();
-    let address = listener.local_addr()?;
     let limits = ReaderLimits::new(&http);
     let header_timeout = Duration::from_millis(http.header_timeout_ms);
     let server = ServerBuilder::new()

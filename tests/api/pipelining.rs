@@ -287,29 +287,27 @@ async fn nobody_is_waited_for_without_end() {
     let plan = Plan::over(&db).with("PLAYHOUSE_HTTP__HEADER_TIMEOUT_MS", "2000");
     let app = plan.with("PLAYHOUSE_HTTP__BODY_TIMEOUT_MS", "1000").start();
     let whole = Request::new("GET", "/healthz", "", b"");
-    let again = [whole.bytes.as_slice(), b"G"].concat();
-    let refused = Request::unsigned(b"{}");
-    let unsigned = refused.bytes.clone();
-    let refused = refused.bytes.split_at(refused.bytes.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4);
-    let login = Request::in_chunks(b"{}", "");
-    let late = login.bytes.split_at(login.bytes.len() - 2).0;
-    for (sent, method, hangs) in [
+    let with_more = [whole.bytes.as_slice(), b"G"].concat();
+    let refused = Request::unsigned(b"{}").bytes;
+    let (head, body) = refused.split_at(refused.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4);
+    let late = Request::in_chunks(b"{}", "").bytes;
+    for (what, method, pieces) in [
         ("a head that does not go on", "GET", vec![whole.bytes.as_slice(), b"G"]),
-        ("a head that does not go on, in one piece", "GET", vec![again.as_slice()]),
+        ("a head that does not go on, in one piece", "GET", vec![with_more.as_slice()]),
         ("an empty line", "GET", vec![whole.bytes.as_slice(), b"\r\n"]),
-        ("a refused body that does not begin", "POST", vec![refused.0]),
-        ("a refused body that does not end", "POST", vec![refused.0, &refused.1[..5]]),
-        ("the same in one piece", "POST", vec![&unsigned[..unsigned.len() - 2]]),
-        ("a body that does not end in time", "POST", vec![late]),
+        ("a refused body that does not begin", "POST", vec![head]),
+        ("a refused body that does not end", "POST", vec![head, &body[..5]]),
+        ("the same in one piece", "POST", vec![&refused[..refused.len() - 2]]),
+        ("a body that does not end in time", "POST", vec![&late[..late.len() - 2]]),
     ] {
         let mut connection = Pipeline::open(&app).await;
-        for piece in hangs {
+        for piece in pieces {
             connection.send_bytes(piece).await.expect("sent");
             sleep(Duration::from_millis(200)).await;
         }
         connection.answer_to(method).await.expect("an answer");
         let rest = timeout(Duration::from_secs(10), connection.rest()).await;
-        assert!(rest.is_ok(), "{sent}: it stays open");
+        assert!(rest.is_ok(), "{what}: it stays open");
     }
     // Who has sent all it began is not hanging.
     let mut connection = Pipeline::open(&app).await;
