@@ -26,17 +26,21 @@ impl<K: Hash + Eq + Send + Sync + 'static> Turns<K> {
 
     /// Waits until nobody else works on `key`, then does `work`: it looks first whether there is anything left to
     /// do. Goes on where the caller goes away, because others may wait for it. `None`: it died.
-    pub(super) async fn take<T, W>(&self, key: K, work: W) -> Option<T>
+    pub(super) fn take<T, W>(&self, key: K, work: W) -> impl Future<Output = Option<T>>
     where
         T: Send + 'static,
         W: Future<Output = T> + Send + 'static,
     {
-        let turn = self.wait(key).await;
-        let done = tokio::spawn(async move {
-            let _turn = turn;
-            work.await
-        });
-        done.await.ok()
+        // Boxed at once: most who might have to do it do not, and would carry the room for it.
+        let work = Box::pin(work);
+        async move {
+            let turn = self.wait(key).await;
+            let done = tokio::spawn(async move {
+                let _turn = turn;
+                work.await
+            });
+            done.await.ok()
+        }
     }
 
     /// Waits until nobody else has the turn of `key`; it is over when what this gives is dropped.

@@ -17,7 +17,6 @@ mod link;
 mod shared;
 
 use std::{
-    future::Future,
     hash::BuildHasher as _,
     sync::{
         Arc,
@@ -176,19 +175,27 @@ impl Cache {
     /// What `load` says.
     pub async fn get_or_load<E, F>(&self, key: &str, scopes: &[Scope], load: F) -> Result<Bytes, E>
     where
-        F: Future<Output = Result<Bytes, E>>,
+        F: AsyncFnOnce() -> Result<Bytes, E>,
     {
         if !self.inner.enabled {
-            return load.await;
+            return Box::pin(load()).await;
         }
-        if let Some(bytes) = self.kept(key, scopes) {
-            return Ok(bytes);
+        match self.kept(key, scopes) {
+            Some(bytes) => Ok(bytes),
+            // Boxed, so that a read from memory does not carry the room that a load needs.
+            None => Box::pin(self.load_in_turn(key, scopes, load)).await,
         }
+    }
+
+    async fn load_in_turn<E, F>(&self, key: &str, scopes: &[Scope], load: F) -> Result<Bytes, E>
+    where
+        F: AsyncFnOnce() -> Result<Bytes, E>,
+    {
         // Where nothing may be kept there is nothing to wait for; and nobody waits long for another.
         if self.stamp(scopes).is_none() {
-            return load.await;
+            return load().await;
         }
-        let Ok(_turn) = tokio::time::timeout(LONGEST_TURN, self.turn(key)).await else { return load.await };
+        let Ok(_turn) = tokio::time::timeout(LONGEST_TURN, self.turn(key)).await else { return load().await };
         if let Some(bytes) = self.kept(key, scopes) {
             return Ok(bytes);
         }
@@ -196,11 +203,11 @@ impl Cache {
         let bytes = match shared::get(self, key, scopes).await {
             shared::Found::Value(bytes) => bytes,
             shared::Found::Nothing(generations) => {
-                let bytes = load.await?;
+                let bytes = load().await?;
                 shared::put(self, key, &generations, &bytes).await;
                 bytes
             }
-            shared::Found::Away => load.await?,
+            shared::Found::Away => load().await?,
         };
         if let Some(stamp) = stamp {
             self.inner.bodies.insert(key.to_owned(), Entry { stamp, value: bytes.clone() });

@@ -14,6 +14,7 @@ pub mod schema;
 mod untyped;
 
 use std::{
+    future::Future,
     sync::{Arc, atomic::AtomicU64},
     time::{Duration, Instant},
 };
@@ -126,23 +127,22 @@ impl Db {
     ///
     /// # Errors
     /// What `work` says; [`DbError::Away`] where the database or its queue gives no answer in time.
-    pub async fn run<T, E, F>(&self, work: F) -> Result<T, E>
+    pub fn run<T, E, F>(&self, work: F) -> impl Future<Output = Result<T, E>>
     where
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
         F: FnOnce(&mut PgConnection) -> Result<T, E> + Send + 'static,
     {
-        self.workers.run(move |lease| lease.with(work)).await.map_err(|error| E::from(DbError::from(error)))?
+        done(self.workers.run(move |lease| lease.with(work)))
     }
 
-    async fn run_within<T, E, F>(&self, deadline: Duration, work: F) -> Result<T, E>
+    fn run_within<T, E, F>(&self, deadline: Duration, work: F) -> impl Future<Output = Result<T, E>>
     where
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
         F: FnOnce(&mut PgConnection) -> Result<T, E> + Send + 'static,
     {
-        let work = move |lease: &mut pool::Lease| lease.with(work);
-        self.workers.run_within(deadline, work).await.map_err(|error| E::from(DbError::from(error)))?
+        done(self.workers.run_within(deadline, move |lease| lease.with(work)))
     }
 
     /// As [`Db::run`], for work that can take long, such as a search: it has `database.search_deadline_ms`, and at most
@@ -189,4 +189,9 @@ impl Db {
     pub fn connections(&self) -> u32 {
         self.pool.state().connections
     }
+}
+
+/// What came of work that was `asked` for.
+async fn done<T, E: From<DbError>>(asked: impl Future<Output = Result<Result<T, E>, AskError>>) -> Result<T, E> {
+    asked.await.map_err(|error| E::from(DbError::from(error)))?
 }

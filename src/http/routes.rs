@@ -65,6 +65,9 @@ pub struct Operation {
     pub needs: Needs,
     /// Its description.
     pub doc: Doc,
+    /// Bytes that are allocated, and copied, for each request, however little of them it needs: work that is seldom
+    /// done is boxed where it begins.
+    pub future_bytes: usize,
     route: Rc<dyn Fn() -> Route>,
 }
 
@@ -102,7 +105,8 @@ impl Routes {
                 route.method(guarding.clone())
             }
         });
-        self.operations.push(Operation { method, path, needs: E::Access::NEEDS, doc, route });
+        let future_bytes = size_of_answer(E::call);
+        self.operations.push(Operation { method, path, needs: E::Access::NEEDS, doc, future_bytes, route });
         self
     }
 
@@ -137,14 +141,17 @@ impl Routes {
     }
 }
 
+fn size_of_answer<E, Answer>(_: fn(E, HttpRequest, Payload) -> Answer) -> usize {
+    size_of::<Answer>()
+}
+
 /// A panic in a handler costs its own request, not the thread's others.
-async fn behind_wall(
+fn behind_wall(
     answer: impl Future<Output = Result<HttpResponse, actix_web::Error>>,
-) -> Result<HttpResponse, actix_web::Error> {
+) -> impl Future<Output = Result<HttpResponse, actix_web::Error>> {
     AssertUnwindSafe(answer)
         .catch_unwind()
-        .await
-        .unwrap_or_else(|_| Err(ApiError::Fault("a handler panicked".into()).into()))
+        .map(|answered| answered.unwrap_or_else(|_| Err(ApiError::Fault("a handler panicked".into()).into())))
 }
 
 /// Registers the operations of all contracts, by first segment: matching walks the few operations
@@ -210,4 +217,20 @@ pub fn first_segment(path: &str) -> &str {
 /// Always: 404.
 pub async fn no_such_path() -> Result<HttpResponse, ApiError> {
     Err(ApiError::NotFound("No such path".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::Method;
+
+    use super::super::contracts;
+
+    #[test]
+    fn a_request_carries_no_room_for_work_that_is_seldom_done() {
+        for operation in contracts().iter().flat_map(|contract| &contract.operations) {
+            let limit = if operation.method == Method::GET { 2_560 } else { 8_192 };
+            let bytes = operation.future_bytes;
+            assert!(bytes <= limit, "{} {}: {bytes} bytes of at most {limit}", operation.method, operation.path);
+        }
+    }
 }

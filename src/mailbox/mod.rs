@@ -9,6 +9,7 @@
 mod line;
 
 use std::{
+    future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::Duration,
@@ -96,36 +97,30 @@ impl<S: Unpin + 'static> Workers<S> {
         }
     }
 
-    /// Runs `work` on one of the threads and gives its result.
+    /// Runs `work` on one of the threads and gives its result. Its time begins here, not when this is awaited.
     ///
     /// # Errors
     /// See [`AskError`]. After [`AskError::Deadline`] work that had begun goes on; other work is never begun.
-    pub async fn run<T, F>(&self, work: F) -> Result<T, AskError>
+    pub fn run<T, F>(&self, work: F) -> impl Future<Output = Result<T, AskError>>
     where
         T: Send + 'static,
         F: FnOnce(&mut S) -> T + Send + 'static,
     {
-        self.run_within(self.deadline, work).await
+        self.run_within(self.deadline, work)
     }
 
     /// As [`Workers::run`], for work with a deadline of its own.
     ///
     /// # Errors
     /// As [`Workers::run`].
-    pub async fn run_within<T, F>(&self, deadline: Duration, work: F) -> Result<T, AskError>
+    pub fn run_within<T, F>(&self, deadline: Duration, work: F) -> impl Future<Output = Result<T, AskError>>
     where
         T: Send + 'static,
         F: FnOnce(&mut S) -> T + Send + 'static,
     {
         let end = tokio::time::Instant::now() + deadline;
-        let permit = match Arc::clone(&self.permits).try_acquire_owned() {
-            Ok(permit) => permit,
-            Err(_) => tokio::time::timeout(PATIENCE.min(deadline), Arc::clone(&self.permits).acquire_owned())
-                .await
-                .map_err(|_| AskError::Full)?
-                .map_err(|_| AskError::Closed)?,
-        };
         let (answer, result) = oneshot::channel();
+        // Boxed before anything is waited for: what waits does not grow by what the work takes along.
         let work = Box::new(move |state: &mut S| {
             if tokio::time::Instant::now() >= end {
                 // The caller has had its refusal: what it asks for again must not happen twice.
@@ -134,20 +129,29 @@ impl<S: Unpin + 'static> Workers<S> {
             // A caller that went away does not want the result; the work is done all the same.
             drop(answer.send(work(state)));
         });
-        if !self.addr.connected() {
-            return Err(AskError::Closed);
-        }
-        self.addr.do_send(Job { work, permit });
-        tokio::time::timeout_at(end, result).await.map_err(|_| AskError::Deadline)?.map_err(|_| {
-            if tokio::time::Instant::now() >= end {
-                // It was not begun any more.
-                AskError::Deadline
-            } else if self.addr.connected() {
-                AskError::Panicked
-            } else {
-                AskError::Closed
+        async move {
+            let permit = match Arc::clone(&self.permits).try_acquire_owned() {
+                Ok(permit) => permit,
+                Err(_) => tokio::time::timeout(PATIENCE.min(deadline), Arc::clone(&self.permits).acquire_owned())
+                    .await
+                    .map_err(|_| AskError::Full)?
+                    .map_err(|_| AskError::Closed)?,
+            };
+            if !self.addr.connected() {
+                return Err(AskError::Closed);
             }
-        })
+            self.addr.do_send(Job { work, permit });
+            tokio::time::timeout_at(end, result).await.map_err(|_| AskError::Deadline)?.map_err(|_| {
+                if tokio::time::Instant::now() >= end {
+                    // It was not begun any more.
+                    AskError::Deadline
+                } else if self.addr.connected() {
+                    AskError::Panicked
+                } else {
+                    AskError::Closed
+                }
+            })
+        }
     }
 
     /// Whether the threads still take work.

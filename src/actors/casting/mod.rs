@@ -82,7 +82,7 @@ impl Casting {
 
     async fn one<R: Listed>(&self, number: i32, shape: Shape<R>) -> Result<Bytes, CastingError> {
         let key = format!("{}:{}/{number}", shape.contract, R::LISTING.table);
-        let load = async {
+        let load = async || {
             let read = self.db.run(move |conn| Ok::<_, CastingError>(find::<R::Row>(conn, R::LISTING, number)?));
             Ok((shape.shape)(&R::from(read.await?)))
         };

@@ -79,7 +79,7 @@ impl Catalog {
         let mut text = Uuid::encode_buffer();
         let key = [shape.contract, ":", R::LISTING.table, "/", id.hyphenated().encode_lower(&mut text)].concat();
         let scopes = [Scope::Row(R::KIND, id), Scope::Rows(R::KIND)];
-        let load = async {
+        let load = async || {
             let row = self.db.run(move |conn| find::<R::Row>(conn, R::LISTING, id).map_err(refused)).await?;
             Ok((shape.shape)(&R::from(row)))
         };
@@ -103,7 +103,7 @@ impl Catalog {
         );
         let mut scopes = vec![Scope::List(R::KIND)];
         scopes.extend(nest.iter().flat_map(Nest::through).map(|kind| Scope::List(*kind)));
-        let load = async {
+        let load = async || {
             let rows = format!("{}?{within}&{}", R::LISTING.table, request.filter_spelling());
             let page = self.load_page::<R>(request.clone(), nest, rows, &scopes).await?;
             let (total, next) = (page.total, page.next.as_ref().map(crate::domain::listing::Cursor::encode));

@@ -35,7 +35,7 @@ impl Channels {
     /// # Errors
     /// [`ChannelsError::NoVideo`]; the database's.
     pub async fn video(&self, hash: &HashPath, shape: ShapeVideo) -> Result<Bytes, ChannelsError> {
-        let load = async {
+        let load = async || {
             let name = hash.to_string();
             let row: Result<_, ChannelsError> = self.db.run(move |conn| Ok(videos::shown(conn, &name)?)).await;
             Ok(shape(&row?.ok_or(ChannelsError::NoVideo)?.into()))
@@ -48,7 +48,7 @@ impl Channels {
     /// # Errors
     /// The database's.
     pub async fn newest(&self, window: Window, shape: ShapeVideos) -> Result<Bytes, ChannelsError> {
-        let load = async {
+        let load = async || {
             let rows: Result<_, ChannelsError> = self.db.run(move |conn| Ok(videos::newest(conn, None, window)?)).await;
             Ok(shape(&rows?.into_iter().map(Video::from).collect::<Vec<_>>()))
         };
@@ -63,7 +63,7 @@ impl Channels {
     pub async fn newest_of(&self, name: &str, window: Window, shape: ShapeVideos) -> Result<Bytes, ChannelsError> {
         let name = name.to_lowercase();
         let key = format!("channels:of/{name}?page={}&limit={}", window.page, window.limit);
-        let load = async {
+        let load = async || {
             let rows: Result<_, ChannelsError> = self
                 .db
                 .run(move |conn| {
@@ -111,7 +111,7 @@ impl Channels {
     /// The database's.
     pub async fn is_film(&self, file: FileId) -> Result<bool, ChannelsError> {
         // Kept for films alone: of what is none, anyone could ask without end.
-        let load = async {
+        let load = async || {
             let asked: Result<_, ChannelsError> =
                 self.db.run(move |conn| Ok(videos::is_film(conn, file.uuid())?)).await;
             if asked? { Ok(Bytes::from_static(b"film")) } else { Err(ChannelsError::NoVideo) }
@@ -135,7 +135,7 @@ impl Channels {
 
     /// The files of a video: its bytes, its thumbnail.
     async fn files_of(&self, hash: &HashPath) -> Result<(FileId, FileId), ChannelsError> {
-        let load = async {
+        let load = async || {
             let row = self.row(hash).await?;
             let (Some(film), Some(thumbnail)) = (row.file_id, row.thumbnail_id) else {
                 return Err(ChannelsError::NoVideo);

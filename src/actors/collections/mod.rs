@@ -85,7 +85,7 @@ impl Collections {
 
     /// Kept until a collection of the account changes, or a movie in one, by whomever.
     async fn favourite_genres(&self, account: UserId) -> Done<String> {
-        let load = async {
+        let load = async || {
             let found: Done<_> = self.db.search(move |conn| Ok(collections::favourite_genres(conn, account)?)).await;
             found.map(Bytes::from)
         };

@@ -62,7 +62,7 @@ impl Images {
 
     /// That it is an image, and what copies there are.
     pub(super) async fn look_up(&self, id: FileId) -> Result<Known, ImagesError> {
-        let load = async {
+        let load = async || {
             let known = self.read(id).await?;
             serde_json::to_vec(&known).map(Bytes::from).map_err(|_| ImagesError::Kept)
         };

@@ -27,7 +27,7 @@ impl Playback {
             Scope::List(Kind::Episodes),
             Scope::Row(Kind::Files, file.uuid()),
         ];
-        let load = async {
+        let load = async || {
             let played =
                 self.db.run(move |conn| streams::open_file(conn, stream.uuid()).map_err(DbError::from)).await?;
             Ok::<_, DbError>(played.map_or(Bytes::from_static(CLOSED), |file| Bytes::copy_from_slice(file.as_bytes())))

@@ -139,7 +139,7 @@ impl Posters {
 
     async fn known(&self, film: FileId) -> Result<Known, PosterError> {
         let scopes = [Scope::Row(Kind::Files, film.uuid()), Scope::List(Kind::Videos), Scope::List(Kind::Episodes)];
-        let load = async {
+        let load = async || {
             let known = Known::from(&self.look_up(film).await?);
             serde_json::to_vec(&known).map(Bytes::from).map_err(|_| PosterError::Kept)
         };
