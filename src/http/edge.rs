@@ -33,8 +33,10 @@ const DEFAULTS: [(HeaderName, HeaderValue); 5] = [
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
     (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
     (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
-    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (header::CACHE_CONTROL, HeaderValue::from_static(NOT_KEPT)),
 ];
+
+const NOT_KEPT: &str = "no-store";
 
 /// The middleware.
 ///
@@ -63,6 +65,9 @@ pub async fn edge(
     counted::once(response.request(), &state.tally);
     telemetry::request(&method, status, began.elapsed());
     tracing::debug!(parent: &span, status = status.as_u16(), "answered");
+    if response.request().headers().contains_key(header::ORIGIN) || may_be_kept(response.headers()) {
+        cors::let_pages_read(response.headers_mut());
+    }
     add_headers(response.headers_mut(), id);
     let upgrades = response.request().head().connection_type() == ConnectionType::Upgrade;
     if upgrades || state.drain.is_ending() {
@@ -101,7 +106,7 @@ fn in_its_shape<B>(mut response: ServiceResponse<B>) -> ServiceResponse<EitherBo
     response.map_body(|_, _| EitherBody::right(refusal.body))
 }
 
-/// Refuses in maintenance. Inside of CORS, so that a page is told why too.
+/// Refuses in maintenance. Preflights are answered before it all the same: a page is told why, too.
 ///
 /// # Errors
 /// Those of the services inside.
@@ -159,6 +164,11 @@ fn shown(path: &str) -> Cow<'_, str> {
 fn chain(error: &dyn std::error::Error) -> String {
     let sources = std::iter::successors(Some(error), |error| error.source());
     sources.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// Whether a handler has said that caches may keep its answer.
+fn may_be_kept(headers: &HeaderMap) -> bool {
+    headers.get(header::CACHE_CONTROL).is_some_and(|control| control != NOT_KEPT)
 }
 
 fn add_headers(headers: &mut HeaderMap, id: Uuid) {

@@ -11,7 +11,7 @@ use actix_server::{Server, ServerBuilder};
 use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service, map_config};
 use actix_web::{App, dev::AppConfig, middleware::from_fn, rt::net::TcpStream};
 
-use super::{House, State, connection::ReaderLimits, cors::cors, edge, pipelining::InOrder};
+use super::{House, State, connection::ReaderLimits, cors::Preflights, edge, pipelining::InOrder};
 use crate::settings::HttpSettings;
 
 /// For a client to take its last answer and close, where the connection ends with it; also, while what is left of a
@@ -38,7 +38,7 @@ pub fn serve(house: House, listener: TcpListener, address: SocketAddr) -> io::Re
         let app = App::new()
             .app_data(State::of_worker(&house))
             .wrap(from_fn(edge::maintenance))
-            .wrap(cors())
+            .wrap(Preflights)
             .wrap(from_fn(edge::edge))
             .configure(super::configure)
             .into_factory()

@@ -184,6 +184,13 @@ async fn every_origin_may_call_and_reads_the_headers_it_needs() {
         }
         assert!(answer.header("x-request-id").is_some());
     }
+    // What a browser may keep, it may have got for an element of a page: a script's page gets the same copy.
+    for (path, may_be_kept) in [(things.fill("/media/<shown>"), true), (film, true), ("/series".to_owned(), false)] {
+        let answer = Answer::of(app.request(Method::GET, &path, Some(&people.other))).await;
+        assert_eq!(answer.status, 200, "{path}");
+        assert_eq!(answer.header("access-control-allow-origin"), may_be_kept.then_some("*"), "{path}");
+        assert_eq!(answer.header("access-control-expose-headers").is_some(), may_be_kept, "{path}");
+    }
     for path in ["/series", "/images", "/collection", "/nowhere"] {
         for method in ["TRACE", "get"] {
             let preflight = app.request(Method::OPTIONS, path, None).header("origin", origin);
