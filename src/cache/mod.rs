@@ -10,6 +10,7 @@
 //! A node that cannot hear the others (Redis away, slow or hung) has no stamp to give: it reads
 //! Postgres until it hears them again, and then begins with empty caches.
 
+mod fronted;
 mod generations;
 pub mod keys;
 pub mod limit;
@@ -28,6 +29,7 @@ use std::{
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use foldhash::fast::RandomState;
+pub use fronted::Fronted;
 pub use generations::{Kind, Scope, Stamp};
 use moka::sync::Cache as Moka;
 use redis::aio::ConnectionManager;
@@ -41,6 +43,8 @@ use crate::settings::{CacheSettings, RedisSettings, millis};
 const LOAD_STRIPES: usize = 1024;
 /// How long a load waits for another of the same key.
 const LONGEST_TURN: Duration = Duration::from_millis(50);
+/// Bytes of a body of which each thread keeps a copy, for a second.
+const LARGEST_IN_FRONT: usize = 8 * 1024;
 /// Totals of lists that are kept; a total is a few bytes.
 const TOTALS: u64 = 20_000;
 
@@ -79,7 +83,7 @@ struct Inner {
     timeout: Duration,
     ttl: Duration,
     enabled: bool,
-    bodies: Moka<String, Entry<Bytes>, RandomState>,
+    bodies: Fronted<String, Entry<Bytes>>,
     totals: Moka<String, Entry<i64>, RandomState>,
     stripes: Vec<Mutex<()>>,
     hasher: RandomState,
@@ -113,13 +117,7 @@ impl Cache {
             timeout,
             ttl,
             enabled: cache.bytes > 0,
-            bodies: Moka::builder()
-                .max_capacity(cache.bytes)
-                .weigher(|key: &String, entry: &Entry<Bytes>| {
-                    u32::try_from(key.len() + entry.value.len() + 128).unwrap_or(u32::MAX)
-                })
-                .time_to_live(ttl)
-                .build_with_hasher(RandomState::default()),
+            bodies: bodies(cache.bytes, ttl),
             totals: Moka::builder().max_capacity(TOTALS).time_to_live(ttl).build_with_hasher(RandomState::default()),
             stripes: std::iter::repeat_with(|| Mutex::new(())).take(LOAD_STRIPES).collect(),
             hasher: RandomState::default(),
@@ -272,14 +270,27 @@ impl Cache {
     }
 
     fn kept(&self, key: &str, scopes: &[Scope]) -> Option<Bytes> {
-        let entry = self.inner.bodies.get(key)?;
-        (Some(entry.stamp) == self.stamp(scopes)).then_some(entry.value)
+        let stamp = self.stamp(scopes)?;
+        self.inner.bodies.get(key, |entry| entry.stamp == stamp).map(|entry| entry.value)
     }
 
     async fn turn(&self, key: &str) -> Option<tokio::sync::MutexGuard<'_, ()>> {
         let hash = usize::try_from(self.inner.hasher.hash_one(key) >> 32).unwrap_or(0);
         Some(self.inner.stripes.get(hash % LOAD_STRIPES)?.lock().await)
     }
+}
+
+fn bodies(bytes: u64, ttl: Duration) -> Fronted<String, Entry<Bytes>> {
+    let weight = |key: &String, entry: &Entry<Bytes>| u32::try_from(key.len() + entry.value.len() + 128);
+    let shared = Moka::builder()
+        .max_capacity(bytes)
+        .weigher(move |key, entry| weight(key, entry).unwrap_or(u32::MAX))
+        .time_to_live(ttl)
+        .build_with_hasher(RandomState::default());
+    Fronted::new(shared, |Entry { stamp, value }| {
+        let value = (value.len() <= LARGEST_IN_FRONT).then(|| Bytes::copy_from_slice(value))?;
+        Some(Entry { stamp: *stamp, value })
+    })
 }
 
 impl Inner {

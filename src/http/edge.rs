@@ -16,7 +16,7 @@ use actix_web::{
 };
 use bytes::Bytes;
 use tracing::Instrument as _;
-use uuid::Uuid;
+use uuid::{NoContext, Timestamp, Uuid};
 
 use super::{
     State, contract::Contract, cors, counted, drain::RunningBody, error::ApiError, ops::OPEN_IN_MAINTENANCE,
@@ -48,7 +48,8 @@ pub async fn edge(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let began = Instant::now();
     let answering = Order::begin(&request);
-    let id = Uuid::now_v7();
+    // Without the counter that keeps ids of one moment in order: all threads would wait for it.
+    let id = Uuid::new_v7(Timestamp::now(NoContext));
     let state = State::of(request.request())?.clone();
     let running = state.drain.unless_closed(state.drain.begin()).await;
     let method = request.method().clone();

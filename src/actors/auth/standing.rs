@@ -5,14 +5,14 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use foldhash::fast::RandomState;
-use moka::sync::Cache as Kept;
+use moka::sync::Cache as Moka;
 
 use super::{
     clock::Clock,
     error::{AuthError, TokenError},
 };
 use crate::{
-    cache::{Cache, Scope, Stamp},
+    cache::{Cache, Fronted, Scope, Stamp},
     db::{
         Db, DbError,
         queries::{families::FamilyRow, users},
@@ -31,7 +31,7 @@ const ACCOUNTS: u64 = 10_000;
 const CLOCKS: TimeDelta = TimeDelta::seconds(10);
 
 /// An account as tokens see it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Standing {
     pub(super) epoch: i32,
     pub(super) permissions: Permissions,
@@ -96,21 +96,24 @@ pub(super) struct Standings {
     db: Db,
     cache: Cache,
     clock: Clock,
-    kept: Kept<UserId, (Stamp, Arc<Standing>), RandomState>,
+    kept: Fronted<UserId, (Stamp, Arc<Standing>)>,
 }
 
 impl Standings {
     pub(super) fn new(db: Db, cache: Cache, clock: Clock, life: Duration) -> Self {
-        let kept = Kept::builder().max_capacity(ACCOUNTS).time_to_live(life);
-        Self { db, cache, clock, kept: kept.build_with_hasher(RandomState::default()) }
+        let kept = Moka::builder().max_capacity(ACCOUNTS).time_to_live(life);
+        let kept = Fronted::new(
+            kept.build_with_hasher(RandomState::default()),
+            |(stamp, standing): &(Stamp, Arc<Standing>)| Some((*stamp, Arc::new(Standing::clone(standing)))),
+        );
+        Self { db, cache, clock, kept }
     }
 
     /// The account of a verified token, if it still takes the token.
     pub(super) async fn of(&self, bond: Bond) -> Result<Arc<Standing>, AuthError> {
         let now = self.clock.now();
         let stamp = self.cache.stamp(&[Scope::account(bond.account)]);
-        if let (Some(stamp), Some((kept_at, standing))) = (stamp, self.kept.get(&bond.account))
-            && stamp == kept_at
+        if let Some((_, standing)) = stamp.and_then(|now| self.kept.get(&bond.account, |(kept_at, _)| *kept_at == now))
         {
             match standing.judge(bond, now) {
                 Verdict::Good => return Ok(standing),
@@ -129,7 +132,7 @@ impl Standings {
     /// is open has to be looked at.
     pub(super) async fn of_account(&self, account: UserId) -> Result<Option<Arc<Standing>>, AuthError> {
         let stamp = self.cache.stamp(&[Scope::account(account)]);
-        match self.kept.get(&account).filter(|(kept_at, _)| stamp.as_ref() == Some(kept_at)) {
+        match stamp.and_then(|now| self.kept.get(&account, |(kept_at, _)| *kept_at == now)) {
             Some((_, standing)) => Ok(Some(standing)),
             None => self.read(account, stamp).await,
         }

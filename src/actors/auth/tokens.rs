@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use chrono::{DateTime, Utc};
 use foldhash::fast::RandomState;
 use jsonwebtoken::{Algorithm, Header, Validation};
-use moka::sync::Cache;
+use moka::sync::Cache as Moka;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -18,6 +18,7 @@ use super::{
     standing::Bond,
 };
 use crate::{
+    cache::Fronted,
     domain::{
         access::Permissions,
         ids::{FamilyId, UserId},
@@ -116,7 +117,7 @@ pub(super) struct Tokens {
     inner: Arc<Inner>,
     /// Token text → claims. The map compares whole texts under a secret hash, so a lookup tells
     /// nothing about other tokens; it saves the signature and the JSON of a request.
-    verified: Cache<String, Claims, RandomState>,
+    verified: Fronted<String, Claims>,
 }
 
 struct Inner {
@@ -142,7 +143,7 @@ impl Tokens {
         // Compared with our own clock in `in_time`.
         validation.validate_exp = false;
         validation.validate_nbf = false;
-        let verified = Cache::builder()
+        let verified = Moka::builder()
             .max_capacity(REMEMBERED_BYTES)
             .weigher(|token: &String, _| u32::try_from(token.len() + 128).unwrap_or(u32::MAX))
             .time_to_live(Duration::from_secs(settings.access_seconds.into()))
@@ -158,7 +159,7 @@ impl Tokens {
             leeway: i64::try_from(settings.leeway_seconds).unwrap_or(0).min(5),
             clock,
         };
-        Self { inner: Arc::new(inner), verified }
+        Self { inner: Arc::new(inner), verified: Fronted::new(verified, |claims| Some(*claims)) }
     }
 
     /// When a refresh token that is made at `at` ends.
@@ -214,7 +215,7 @@ impl Tokens {
     /// # Errors
     /// [`TokenError`], but neither `Ended` nor `Replayed`.
     pub(super) fn verify(&self, token: &str, kind: TokenKind) -> Result<Claims, TokenError> {
-        let claims = match self.verified.get(token) {
+        let claims = match self.verified.get(token, |_| true) {
             Some(claims) => claims,
             None => self.decode(token)?,
         };
@@ -224,7 +225,7 @@ impl Tokens {
 
     /// Whether it is one of ours that was verified a while ago.
     pub(super) fn remembers(&self, token: &str) -> bool {
-        self.verified.contains_key(token)
+        self.verified.get(token, |_| true).is_some()
     }
 
     fn decode(&self, token: &str) -> Result<Claims, TokenError> {
