@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.parse
 
 
 class BenchError(Exception):
@@ -51,11 +52,17 @@ class Server:
                 return self
         raise BenchError(f"{self.name} ended before it listened; its log: {self.log}\n{self.tail()}")
 
-    def wait_for_port(self, port, seconds=15):
+    def wait_for_port(self, port):
+        return self._wait_for(socket.AF_INET, ("127.0.0.1", port))
+
+    def wait_for_socket(self, path):
+        return self._wait_for(socket.AF_UNIX, path)
+
+    def _wait_for(self, family, address, seconds=15):
         end = time.monotonic() + seconds
         while time.monotonic() < end and self.child.poll() is None:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
+            with socket.socket(family) as probe:
+                if probe.connect_ex(address) == 0:
                     return self
             time.sleep(0.02)
         raise BenchError(f"{self.name} does not listen; its log: {self.log}\n{self.tail()}")
@@ -130,15 +137,15 @@ class Stores:
                               capture_output=True, text=True, cwd="/", **owner)
         if made.returncode:
             raise BenchError(f"initdb failed: {made.stderr}")
-        port, redis_port = free_port(), free_port()
+        # On sockets and no port, as those that `make run` starts.
         postgres = os.path.join(os.path.dirname(os.path.realpath(initdb)), "postgres")
-        keep(Server("postgres", [postgres, "-D", cluster, "-p", str(port), "-h", "127.0.0.1", "-k", cluster],
-                    folder, stop=signal.SIGINT, user=self.user)).wait_for_port(port)
-        redis = shutil.which("redis-server") or program("valkey-server")
-        keep(Server("redis", [redis, "--port", str(redis_port), "--bind", "127.0.0.1", "--save", "",
-                              "--appendonly", "no", "--dir", folder, "--logfile", "redis.log"], folder)).wait_for_port(redis_port)
-        self.env = {"DATABASE_URL": f"postgres://playhouse@127.0.0.1:{port}/postgres",
-                    "REDIS_URL": f"redis://127.0.0.1:{redis_port}"}
+        keep(Server("postgres", [postgres, "-D", cluster, "-h", "", "-k", cluster], folder, stop=signal.SIGINT,
+                    user=self.user)).wait_for_socket(os.path.join(cluster, ".s.PGSQL.5432"))
+        redis, redis_socket = shutil.which("redis-server") or program("valkey-server"), os.path.join(folder, "redis.sock")
+        keep(Server("redis", [redis, "--port", "0", "--unixsocket", redis_socket, "--save", "", "--appendonly", "no",
+                              "--dir", folder, "--logfile", "redis.log"], folder)).wait_for_socket(redis_socket)
+        self.env = {"DATABASE_URL": f"postgres://playhouse@/postgres?host={urllib.parse.quote(cluster, safe='')}",
+                    "REDIS_URL": f"redis+unix://{urllib.parse.quote(redis_socket)}"}
 
 
 NGINX = """

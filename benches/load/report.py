@@ -103,9 +103,9 @@ This file is written by
 
     {command}
 
-which installs what it needs, starts everything itself on free ports of this machine (a Postgres, a
-Redis, two Playhouse servers of which one has its caches off, nginx, the bare handler), fills a
-catalogue with 1,000 series and a 256 MB video over HTTP, and stops it all again.
+which installs what it needs, starts everything itself on this machine (a Postgres and a Redis on
+sockets, as `make run` does; two Playhouse servers of which one has its caches off; nginx; the bare
+handler), fills a catalogue with 1,000 series and a 256 MB video over HTTP, and stops it all again.
 
 ## Results
 
