@@ -139,12 +139,12 @@ class Stores:
             raise BenchError(f"initdb failed: {made.stderr}")
         # On sockets and no port, as those that `make run` starts.
         postgres = os.path.join(os.path.dirname(os.path.realpath(initdb)), "postgres")
-        keep(Server("postgres", [postgres, "-D", cluster, "-h", "", "-k", cluster], folder, stop=signal.SIGINT,
+        keep(Server("postgres", [postgres, "-D", cluster, "-h", "", "-k", cluster, "-p", "5432"], folder, stop=signal.SIGINT,
                     user=self.user)).wait_for_socket(os.path.join(cluster, ".s.PGSQL.5432"))
         redis, redis_socket = shutil.which("redis-server") or program("valkey-server"), os.path.join(folder, "redis.sock")
         keep(Server("redis", [redis, "--port", "0", "--unixsocket", redis_socket, "--save", "", "--appendonly", "no",
                               "--dir", folder, "--logfile", "redis.log"], folder)).wait_for_socket(redis_socket)
-        self.env = {"DATABASE_URL": f"postgres://playhouse@/postgres?host={urllib.parse.quote(cluster, safe='')}",
+        self.env = {"DATABASE_URL": f"postgres://playhouse@/postgres?host={urllib.parse.quote(cluster, safe='')}&port=5432",
                     "REDIS_URL": f"redis+unix://{urllib.parse.quote(redis_socket)}"}
 
 

@@ -14,9 +14,12 @@ use foldhash::fast::RandomState;
 use moka::sync::Cache as Moka;
 use thread_local::ThreadLocal;
 
-/// Values in a thread's front; of two whose keys fall on one slot, it has the last.
+use super::place;
+
+/// Values in a thread's front: of two whose keys fall on one slot it has one.
 const SLOTS: usize = 256;
-/// How long a front gives a value before the shared cache is asked again, which forgets what nobody asks it for.
+/// How long a front gives a value before the shared cache is asked again, which forgets what nobody asks it for. So
+/// long a value may outlive its time there.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// The cache. Cheap to clone.
@@ -51,8 +54,8 @@ where
     K: Eq + Hash + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// Fronts for `shared`. `copy` makes what a front keeps of a value: nothing that threads share, or `None` for what
-    /// is too large.
+    /// Fronts for `shared`. `copy` makes what a front keeps of a value, a copy that shares nothing with other threads;
+    /// `None` for what is too large.
     pub fn new(shared: Moka<K, V, RandomState>, copy: fn(&V) -> Option<V>) -> Self {
         Self { shared, fronts: Arc::default(), hasher: RandomState::default(), copy }
     }
@@ -72,19 +75,36 @@ where
         K: Borrow<Q>,
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
     {
-        let place = usize::try_from(self.hasher.hash_one(key) >> 32).unwrap_or(0) % SLOTS;
         let mut front = self.fronts.get_or_default().borrow_mut();
-        let slot = front.0.get_mut(place)?;
-        if let Some(Slot { value, .. }) =
-            slot.as_ref().filter(|slot| slot.key.borrow() == key && now < slot.until && holds(&slot.value))
-        {
+        let slot = front.0.get_mut(self.place(key))?;
+        let fresh = slot.as_ref().filter(|slot| now < slot.until);
+        let own = fresh.filter(|slot| slot.key.borrow() == key);
+        if let Some(Slot { value, .. }) = own.filter(|slot| holds(&slot.value)) {
             return Some(value.clone());
         }
+        // Of two that are read all the time, one is given by the front, and the other displaces it once a second.
+        let is_free = fresh.is_none() || own.is_some();
         let value = self.shared.get(key).filter(holds)?;
-        if let Some(value) = (self.copy)(&value) {
+        if let Some(value) = is_free.then(|| (self.copy)(&value)).flatten() {
             *slot = Some(Slot { key: key.to_owned(), value, until: now + FRESH });
         }
         Some(value)
+    }
+
+    /// Whether there is a value of `key`. Does not count as reading it.
+    pub fn has<Q>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let front = self.fronts.get_or_default().borrow();
+        let slot = front.0.get(self.place(key)).and_then(Option::as_ref);
+        slot.is_some_and(|slot| slot.key.borrow() == key && Instant::now() < slot.until)
+            || self.shared.contains_key(key)
+    }
+
+    fn place<Q: Hash + ?Sized>(&self, key: &Q) -> usize {
+        place(self.hasher.hash_one(key), SLOTS)
     }
 
     /// Keeps `value` under `key`.
@@ -116,32 +136,58 @@ mod tests {
         cache.insert("a".to_owned(), 1);
         assert_eq!(get(now), Some(1));
         cache.insert("a".to_owned(), 2);
-        assert_eq!(get(now + FRESH / 2), Some(1));
+        let other = || std::thread::scope(|scope| scope.spawn(|| get(now)).join().unwrap());
+        assert_eq!((other(), get(now + FRESH / 2)), (Some(2), Some(1)));
         assert_eq!(get(now + FRESH), Some(2));
-        assert_eq!(std::thread::scope(|scope| scope.spawn(|| get(now)).join().unwrap()), Some(2));
     }
 
     #[test]
     fn what_does_not_hold_is_given_by_no_front() {
         let (cache, now) = (cache(), Instant::now());
+        let is_two = |value: &u32| *value == 2;
         cache.insert("a".to_owned(), 1);
         assert_eq!(cache.get_at(now, "a", |_| true), Some(1));
-        assert_eq!(cache.get_at(now, "a", |value| *value == 2), None);
+        assert_eq!(cache.get_at(now, "a", is_two), None);
         cache.insert("a".to_owned(), 2);
-        assert_eq!(cache.get_at(now, "a", |value| *value == 2), Some(2));
+        assert_eq!(cache.get_at(now, "a", is_two), Some(2));
+        // Nor does the old one come back.
+        assert_eq!(cache.get_at(now, "a", |_| true), Some(2));
     }
 
     #[test]
-    fn fronts_keep_nothing_large_and_forget_one_of_two_on_a_slot() {
+    fn fronts_keep_nothing_large() {
         let (cache, now) = (cache(), Instant::now());
-        cache.insert("a".to_owned(), 100);
-        assert_eq!(cache.get_at(now, "a", |_| true), Some(100));
-        cache.insert("a".to_owned(), 101);
-        assert_eq!(cache.get_at(now, "a", |_| true), Some(101));
-        for number in 0..2_000 {
-            cache.insert(number.to_string(), 3);
-            assert_eq!(cache.get_at(now, &*number.to_string(), |_| true), Some(3));
+        for value in [100, 101] {
+            cache.insert("a".to_owned(), value);
+            assert_eq!(cache.get_at(now, "a", |_| true), Some(value));
         }
-        assert!(cache.fronts.get().unwrap().borrow().0.iter().flatten().count() <= SLOTS);
+    }
+
+    #[test]
+    fn of_two_on_one_slot_the_first_stays_for_a_second() {
+        let (cache, now) = (cache(), Instant::now());
+        let other =
+            (0..100_000).map(|number: u32| number.to_string()).find(|key| cache.place(&**key) == cache.place("a"));
+        let (first, second) = ("a", &*other.unwrap());
+        let get = |key: &str, at| cache.get_at(at, key, |_| true).unwrap();
+        let put = |value| [first, second].map(|key| cache.insert(key.to_owned(), value));
+        put(1);
+        assert_eq!((get(first, now), get(second, now)), (1, 1));
+        put(2);
+        assert_eq!((get(first, now), get(second, now)), (1, 2));
+        let later = now + FRESH;
+        assert_eq!((get(second, later), get(first, later)), (2, 2));
+        put(3);
+        assert_eq!((get(second, later), get(first, later)), (2, 3));
+    }
+
+    #[test]
+    fn what_is_there_is_told_from_what_is_not() {
+        let cache = cache();
+        assert!(!cache.has("a"));
+        cache.insert("a".to_owned(), 1);
+        assert!(cache.has("a"));
+        assert_eq!(cache.get("a", |_| true), Some(1));
+        assert!(cache.has("a") && !cache.has("b"));
     }
 }

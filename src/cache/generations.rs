@@ -8,6 +8,7 @@ use std::{
 use foldhash::fast::RandomState;
 use uuid::Uuid;
 
+use super::place;
 use crate::domain::ids::UserId;
 
 /// Rows share this many counters; two rows on one counter only cost a needless reload.
@@ -173,10 +174,7 @@ impl Generations {
 
     fn counter(&self, scope: Scope) -> Option<&AtomicU64> {
         match scope {
-            Scope::Row(kind, id) => {
-                let hash = usize::try_from(self.hasher.hash_one((kind, id)) >> 32).unwrap_or(0);
-                self.rows.get(hash % ROW_COUNTERS)
-            }
+            Scope::Row(kind, id) => self.rows.get(place(self.hasher.hash_one((kind, id)), ROW_COUNTERS)),
             Scope::Rows(kind) => self.kinds.get(kind.index())?.first(),
             Scope::List(kind) => self.kinds.get(kind.index())?.last(),
         }

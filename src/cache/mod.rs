@@ -5,7 +5,8 @@
 //! depends on *before* it reads Postgres, and stores the stamp with the value; whoever reads
 //! compares it with the stamp of now. A write commits first and then moves its scopes on, so a fill
 //! that began before the write carries a stamp that never matches again. Nothing is ever deleted
-//! by hand, and no order of events can leave a stale value in use.
+//! by hand, and no order of events can leave a stale value in use. (The fronts of the threads decide nothing:
+//! there, too, the stamp is compared.)
 //!
 //! A node that cannot hear the others (Redis away, slow or hung) has no stamp to give: it reads
 //! Postgres until it hears them again, and then begins with empty caches.
@@ -43,7 +44,7 @@ use crate::settings::{CacheSettings, RedisSettings, millis};
 const LOAD_STRIPES: usize = 1024;
 /// How long a load waits for another of the same key.
 const LONGEST_TURN: Duration = Duration::from_millis(50);
-/// Bytes of a body of which each thread keeps a copy, for a second.
+/// Bytes of the largest body of which threads keep copies of their own.
 const LARGEST_IN_FRONT: usize = 8 * 1024;
 /// Totals of lists that are kept; a total is a few bytes.
 const TOTALS: u64 = 20_000;
@@ -275,16 +276,21 @@ impl Cache {
     }
 
     async fn turn(&self, key: &str) -> Option<tokio::sync::MutexGuard<'_, ()>> {
-        let hash = usize::try_from(self.inner.hasher.hash_one(key) >> 32).unwrap_or(0);
-        Some(self.inner.stripes.get(hash % LOAD_STRIPES)?.lock().await)
+        Some(self.inner.stripes.get(place(self.inner.hasher.hash_one(key), LOAD_STRIPES))?.lock().await)
     }
 }
 
+/// Which of `count` places what has this hash is for.
+fn place(hash: u64, count: usize) -> usize {
+    usize::try_from(hash >> 32).unwrap_or(0) % count
+}
+
 fn bodies(bytes: u64, ttl: Duration) -> Fronted<String, Entry<Bytes>> {
-    let weight = |key: &String, entry: &Entry<Bytes>| u32::try_from(key.len() + entry.value.len() + 128);
     let shared = Moka::builder()
         .max_capacity(bytes)
-        .weigher(move |key, entry| weight(key, entry).unwrap_or(u32::MAX))
+        .weigher(|key: &String, entry: &Entry<Bytes>| {
+            u32::try_from(key.len() + entry.value.len() + 128).unwrap_or(u32::MAX)
+        })
         .time_to_live(ttl)
         .build_with_hasher(RandomState::default());
     Fronted::new(shared, |Entry { stamp, value }| {

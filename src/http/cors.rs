@@ -25,7 +25,7 @@ const EXPOSED: HeaderValue = HeaderValue::from_static(
     "content-disposition, content-length, content-range, etag, link, location, retry-after, x-request-id",
 );
 
-/// The middleware that answers preflights, by a library. Other requests pass beside that.
+/// The middleware for OPTIONS: a library answers preflights. Other methods pass beside it.
 #[derive(Debug, Clone, Copy)]
 pub struct Preflights;
 

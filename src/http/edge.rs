@@ -107,7 +107,7 @@ fn in_its_shape<B>(mut response: ServiceResponse<B>) -> ServiceResponse<EitherBo
     response.map_body(|_, _| EitherBody::right(refusal.body))
 }
 
-/// Refuses in maintenance. Preflights are answered before it all the same: a page is told why, too.
+/// Refuses in maintenance. Preflights are answered further out, or no page could ask and be told why.
 ///
 /// # Errors
 /// Those of the services inside.

@@ -187,3 +187,19 @@ fn forwarded_address(entry: &str) -> Option<IpAddr> {
     let bare = entry.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(entry);
     bare.parse().ok().or_else(|| entry.parse::<std::net::SocketAddr>().ok().map(|address| address.ip()))
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::Method;
+
+    use super::*;
+
+    #[test]
+    fn a_request_carries_no_room_for_work_that_is_seldom_done() {
+        for operation in contracts().iter().flat_map(|contract| &contract.operations) {
+            let limit = if operation.method == Method::GET { 2_560 } else { 8_192 };
+            let bytes = operation.future_bytes;
+            assert!(bytes <= limit, "{} {}: {bytes} bytes of at most {limit}", operation.method, operation.path);
+        }
+    }
+}

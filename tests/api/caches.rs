@@ -95,6 +95,26 @@ async fn a_write_on_one_node_is_seen_on_the_other_within_200_ms() {
     assert!(eventually(HEARD, unlinked).await);
 }
 
+#[actix_web::test]
+async fn a_further_sign_in_is_looked_up_once_and_no_more() {
+    let db = TestDb::create();
+    let app = App::start(&db);
+    let owner = app.register().await;
+    warm(&app, &owner, "/genres").await;
+    let again = app.sign_in(&owner.id, &owner.email, PASSWORD).await;
+    // What is known of the account is from before it, and has just been read again.
+    for _ in 0..10 {
+        app.get("/genres", &owner).await.json();
+    }
+    let before = statements(&app, &owner).await;
+    for _ in 0..50 {
+        assert_eq!(app.get("/genres", &again).await.status, 200);
+    }
+    // One on each thread at most; a new connection is tested by another, and something goes on by itself.
+    let spent = statements(&app, &owner).await - before;
+    assert!((1..=10).contains(&spent), "{spent} statements");
+}
+
 /// The title of a video by its item, in the list of all, in that of its channel: one reader sees the same.
 async fn titles(app: &App, person: &Person, shared: &Shared) -> Vec<Value> {
     let item = app.get(&format!("/v/{}", shared.hash), person).await.response(200);
@@ -364,21 +384,30 @@ async fn misses_for_one_key_are_joined_into_one_load() {
     let base = app.catalogue(&owner).await;
     let path = format!("/series/{}", base.series);
     warm(&app, &owner, &path).await;
-    // A new state of the row, and the load of it held up by a lock until all are waiting.
-    app.patch(&path, &owner, json!({"name": "Metropolis"})).await.data(200);
-    let before = statements(&app, &owner).await;
-    let mut conn = db.connect();
-    conn.batch_execute("BEGIN; LOCK TABLE series IN ACCESS EXCLUSIVE MODE").unwrap();
-    let release = async {
-        let all_wait = async || statements(&app, &owner).await > before;
-        assert!(eventually(Duration::from_secs(10), all_wait).await);
-        conn.batch_execute("COMMIT").unwrap();
-    };
-    let asks = join_all((0..50).map(|_| name(&app, &owner, &path)));
-    let (names, ()) = futures_util::future::join(asks, release).await;
-    assert!(names.iter().all(|name| name == "Metropolis"));
-    // The server has statements of its own meanwhile: it sweeps, and tests connections.
-    assert!(statements(&app, &owner).await - before < 25, "each asked for itself");
+    let mut spent = u64::MAX;
+    // Nobody waits long for another's load, so a pause of the machine parts them; without the rule they never join.
+    for round in 0..10 {
+        // A new state of the row, and the load of it held up by a lock until all are waiting.
+        let new = format!("Metropolis {round}");
+        app.patch(&path, &owner, json!({"name": new})).await.data(200);
+        let before = statements(&app, &owner).await;
+        let mut conn = db.connect();
+        conn.batch_execute("BEGIN; LOCK TABLE series IN ACCESS EXCLUSIVE MODE").unwrap();
+        let release = async {
+            let all_wait = async || statements(&app, &owner).await > before;
+            assert!(eventually(Duration::from_secs(10), all_wait).await);
+            conn.batch_execute("COMMIT").unwrap();
+        };
+        let asks = join_all((0..50).map(|_| name(&app, &owner, &path)));
+        let (names, ()) = futures_util::future::join(asks, release).await;
+        assert!(names.iter().all(|name| *name == new), "{names:?}");
+        spent = spent.min(statements(&app, &owner).await - before);
+        // The server has statements of its own meanwhile: it sweeps, and tests connections.
+        if spent < 25 {
+            return;
+        }
+    }
+    panic!("each asked for itself: {spent} statements");
 }
 
 #[actix_web::test]

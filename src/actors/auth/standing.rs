@@ -113,8 +113,13 @@ impl Standings {
     pub(super) async fn of(&self, bond: Bond) -> Result<Arc<Standing>, AuthError> {
         let now = self.clock.now();
         let stamp = self.cache.stamp(&[Scope::account(bond.account)]);
-        if let Some((_, standing)) = stamp.and_then(|now| self.kept.get(&bond.account, |(kept_at, _)| *kept_at == now))
-        {
+        // A thread may have an older one in front than another has read since, for a newer token.
+        let known = stamp.and_then(|stamp| {
+            self.kept.get(&bond.account, |(kept_at, standing)| {
+                *kept_at == stamp && standing.judge(bond, now) != Verdict::ReadAgain
+            })
+        });
+        if let Some((_, standing)) = known {
             match standing.judge(bond, now) {
                 Verdict::Good => return Ok(standing),
                 Verdict::Ended => return Err(TokenError::Ended.into()),
@@ -132,7 +137,7 @@ impl Standings {
     /// is open has to be looked at.
     pub(super) async fn of_account(&self, account: UserId) -> Result<Option<Arc<Standing>>, AuthError> {
         let stamp = self.cache.stamp(&[Scope::account(account)]);
-        match stamp.and_then(|now| self.kept.get(&account, |(kept_at, _)| *kept_at == now)) {
+        match stamp.and_then(|stamp| self.kept.get(&account, |(kept_at, _)| *kept_at == stamp)) {
             Some((_, standing)) => Ok(Some(standing)),
             None => self.read(account, stamp).await,
         }
