@@ -6,10 +6,10 @@ use std::{borrow::Cow, time::Instant};
 use actix_http::ConnectionType;
 use actix_web::{
     Error,
-    body::{EitherBody, MessageBody},
+    body::{BodySize, EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::{
-        StatusCode,
+        StatusCode, Version,
         header::{self, HeaderMap, HeaderName, HeaderValue},
     },
     middleware::Next,
@@ -70,6 +70,12 @@ pub async fn edge(
         cors::let_pages_read(response.headers_mut());
     }
     add_headers(response.headers_mut(), id);
+    if response.request().version() < Version::HTTP_11 && response.response().body().size() == BodySize::Stream {
+        // It knows no chunks (RFC 9112 §6.1): the end of the connection is that of the body.
+        let head = response.response_mut().head_mut();
+        head.no_chunking(true);
+        head.set_connection_type(ConnectionType::Close);
+    }
     let upgrades = response.request().head().connection_type() == ConnectionType::Upgrade;
     if upgrades || state.drain.is_ending() {
         // To a connection that asked for another protocol the library would say that it gets it. One that is kept busy

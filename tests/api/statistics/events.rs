@@ -101,6 +101,24 @@ async fn events_tell_the_numbers_of_now_once_a_second_and_end_after_their_time()
 }
 
 #[actix_web::test]
+async fn who_speaks_http_1_0_gets_no_chunks() {
+    let db = TestDb::create();
+    let app = Plan::over(&db).with("PLAYHOUSE_STATISTICS__LISTEN_SECONDS", "2").start();
+    let owner = app.register().await;
+    let mut stream = app.connect().await;
+    let ask = format!("GET /stats/events HTTP/1.0\r\nAuthorization: Bearer {}\r\n\r\n", owner.token);
+    stream.write_all(ask.as_bytes()).await.unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.0 200") && !head.contains("transfer-encoding"), "{head}");
+    assert!(
+        body.ends_with("\n\n") && body.split_terminator("\n\n").all(|event| event.starts_with("data: {")),
+        "{body}"
+    );
+}
+
+#[actix_web::test]
 async fn a_thousand_listen_for_the_price_of_one_and_a_stop_does_not_wait_for_them() {
     const LISTENERS: u64 = 1_000;
     let _turn = my_turn().await;
