@@ -29,7 +29,10 @@ fn stores(plan: &Plan) -> [String; 2] {
 
 #[actix_web::test]
 async fn with_private_stores_a_command_uses_those_of_the_server_that_runs_and_else_its_own() {
-    let plan = Plan::private();
+    // Stores that have just been started, on a machine that is busy with other tests, may take their time.
+    let plan = Plan::private()
+        .with("PLAYHOUSE_DATABASE__DEADLINE_MS", "20000")
+        .with("PLAYHOUSE_DATABASE__STATEMENT_TIMEOUT_MS", "20000");
     fs::create_dir_all(plan.data_dir()).unwrap();
     // Nothing is there yet: the command makes the installation, and leaves nothing running.
     let made = user(&plan, &["make", "--username", "ann"], PASSWORD).done();
