@@ -121,7 +121,7 @@ impl Db {
         Self { workers, pool, turns: long::Turns::over(threads), search_deadline, statement_ms }
     }
 
-    /// Runs `work` with a connection on a database thread.
+    /// Runs `work` with a connection on a database thread. Its time begins here, not when this is awaited.
     ///
     /// `E` is the caller's own error, which knows how to take up a [`DbError`].
     ///

@@ -119,14 +119,10 @@ impl Standings {
                 *kept_at == stamp && standing.judge(bond, now) != Verdict::ReadAgain
             })
         });
-        if let Some((_, standing)) = known {
-            match standing.judge(bond, now) {
-                Verdict::Good => return Ok(standing),
-                Verdict::Ended => return Err(TokenError::Ended.into()),
-                Verdict::ReadAgain => {}
-            }
-        }
-        let standing = self.read(bond.account, stamp).await?.ok_or(TokenError::Ended)?;
+        let standing = match known {
+            Some((_, standing)) => standing,
+            None => self.read(bond.account, stamp).await?.ok_or(TokenError::Ended)?,
+        };
         match standing.judge(bond, now) {
             Verdict::Good => Ok(standing),
             Verdict::Ended | Verdict::ReadAgain => Err(TokenError::Ended.into()),
