@@ -65,6 +65,23 @@ macro_rules! id_values {
 
 id_values!(UserId, GenreId, SeriesId, SeasonId, EpisodeId, FileId, ProviderMovieId);
 
+macro_rules! word_values {
+    ($($name:ident),+) => {$(
+        impl FieldValue for $name {
+            fn parse(value: &Value) -> Result<Self, String> {
+                let rule = || format!("must be one of {}", Self::ALL.map(Self::name).join(", "));
+                string(value).ok().and_then(Self::parse).ok_or_else(rule)
+            }
+
+            fn schema() -> Value {
+                json!({"type": "string", "enum": Self::ALL.map(Self::name)})
+            }
+        }
+    )+};
+}
+
+word_values!(PlayState, Role, Permission);
+
 impl FieldValue for Rating {
     fn parse(value: &Value) -> Result<Self, String> {
         value.as_f64().and_then(Self::parse).ok_or_else(|| Self::RULE.to_owned())
@@ -95,19 +112,6 @@ impl FieldValue for Rate {
     }
 }
 
-impl FieldValue for PlayState {
-    fn parse(value: &Value) -> Result<Self, String> {
-        string(value).ok().and_then(Self::parse).ok_or_else(|| {
-            let names = Self::ALL.map(Self::name);
-            format!("must be one of {}", names.join(", "))
-        })
-    }
-
-    fn schema() -> Value {
-        json!({"type": "string", "enum": Self::ALL.map(Self::name)})
-    }
-}
-
 impl FieldValue for Ordinal {
     fn parse(value: &Value) -> Result<Self, String> {
         value
@@ -119,32 +123,6 @@ impl FieldValue for Ordinal {
 
     fn schema() -> Value {
         json!({"type": "integer", "minimum": 0, "maximum": 1_000_000})
-    }
-}
-
-impl FieldValue for Role {
-    fn parse(value: &Value) -> Result<Self, String> {
-        string(value).ok().and_then(Self::parse).ok_or_else(|| {
-            let names: Vec<&str> = Self::ALL.iter().map(|role| role.name()).collect();
-            format!("must be one of {}", names.join(", "))
-        })
-    }
-
-    fn schema() -> Value {
-        json!({"type": "string", "enum": Self::ALL.map(Self::name)})
-    }
-}
-
-impl FieldValue for Permission {
-    fn parse(value: &Value) -> Result<Self, String> {
-        string(value).ok().and_then(Self::parse).ok_or_else(|| {
-            let names = Self::ALL.map(Self::name);
-            format!("must be one of {}", names.join(", "))
-        })
-    }
-
-    fn schema() -> Value {
-        json!({"type": "string", "enum": Self::ALL.map(Self::name)})
     }
 }
 
