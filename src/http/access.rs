@@ -217,13 +217,12 @@ async fn caller(request: &HttpRequest) -> Result<Caller, ApiError> {
     let text = std::str::from_utf8(header.as_bytes()).ok().filter(|text| text.is_ascii());
     let text = text.ok_or(ApiError::MalformedToken)?.trim();
     let token = match text.split_once(' ') {
+        // The scheme with nothing behind it brings no token either.
+        None if text.is_empty() || text.eq_ignore_ascii_case("bearer") => return Err(ApiError::NoToken),
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
-        None if takes_bare(request) && !text.eq_ignore_ascii_case("bearer") => text,
+        None if takes_bare(request) => text,
         _ => return Err(ApiError::MalformedToken),
     };
-    if token.is_empty() {
-        return Err(ApiError::NoToken);
-    }
     State::of(request)?.auth.authenticate(token).await.map_err(ApiError::from)
 }
 

@@ -45,7 +45,7 @@ pub struct AuthSettings {
 }
 
 impl AuthSettings {
-    pub(super) fn rules(&self) -> [Rule; 25] {
+    pub(super) fn rules(&self) -> [Rule; 26] {
         let secret = self.token_secret.expose_secret();
         [
             ("auth.token_secret", secret.is_empty() || secret.len() >= SHORTEST_SECRET, "needs at least 32 bytes"),
@@ -56,6 +56,7 @@ impl AuthSettings {
             ("auth.keys_per_account", self.keys_per_account >= 1, "is 1 at least"),
             ("auth.key_use_seconds", (1..=60).contains(&self.key_use_seconds), "is 1 to 60"),
             ("auth.hash_threads", self.hash_threads >= 1, "is 1 at least"),
+            ("auth.hash_deadline_ms", self.hash_deadline_ms >= 1, "is 1 at least"),
             ("auth.hash_queue", self.hash_queue >= 1, "is 1 at least"),
             ("auth.hash_memory_kib", self.hash_memory_kib >= 8, "is 8 at least"),
             ("auth.hash_passes", self.hash_passes >= 1, "is 1 at least"),

@@ -1,3 +1,5 @@
+use std::os::unix::ffi::OsStringExt as _;
+
 use super::*;
 use crate::domain::access::Role;
 
@@ -62,11 +64,30 @@ fn a_wrong_setting_is_named_in_one_line() {
         ("PLAYHOUSE_STORAGE__PARALLEL_PARTS", "0", "storage.parallel_parts"),
         ("PLAYHOUSE_STORAGE__REDIRECT_SECONDS", "604801", "storage.redirect_seconds"),
         ("PLAYHOUSE_AUTH__REGISTRATION_ROLES", "owner", "auth.registration_roles"),
+        ("PLAYHOUSE_AUTH__HASH_DEADLINE_MS", "0", "auth.hash_deadline_ms"),
+        ("PLAYHOUSE_HTTP__HEADER_TIMEOUT_MS", "0", "http.header_timeout_ms"),
+        ("PLAYHOUSE_HTTP__BODY_TIMEOUT_MS", "0", "http.body_timeout_ms"),
+        ("PLAYHOUSE_HTTP__UPLOAD_IDLE_TIMEOUT_MS", "0", "http.upload_idle_timeout_ms"),
+        ("PLAYHOUSE_HTTP__STALLED_READER_SECONDS", "0", "http.stalled_reader_seconds"),
+        ("PLAYHOUSE_HTTP__MAX_CONNECTIONS_PER_WORKER", "0", "http.max_connections_per_worker"),
+        ("PLAYHOUSE_MEDIA__MAX_UPLOAD_BYTES", "0", "media.max_upload_bytes"),
+        ("PLAYHOUSE_MEDIA__MAX_SUBTITLE_BYTES", "0", "media.max_subtitle_bytes"),
     ] {
         let text = load(&[(name, value)]).unwrap_err().to_string();
         assert!(text.starts_with(&format!("wrong setting {expected}")), "{text}");
         assert!(!text.contains('\n'), "{text}");
     }
+}
+
+#[test]
+fn variables_of_others_may_have_any_bytes() {
+    let bytes = |bytes: &[u8]| std::ffi::OsString::from_vec(bytes.to_vec());
+    let theirs = vec![(bytes(b"LESS_TERMCAP"), bytes(b"\xff")), (bytes(b"\xff"), bytes(b"x"))];
+    let wrong = vec![(bytes(b"PLAYHOUSE_DATA_DIR"), bytes(b"\xff"))];
+    let right = vec![(bytes(b"REDIS_URL"), bytes(b"redis://r")), (bytes(b"playhouse_http__bind"), bytes(b"[::1]:1"))];
+    assert!(ours(theirs.clone().into_iter()).unwrap().is_empty());
+    assert_eq!(ours(theirs.into_iter().chain(right)).unwrap().len(), 2);
+    assert!(ours(wrong.into_iter()).unwrap_err().to_string().starts_with("wrong setting PLAYHOUSE_DATA_DIR"));
 }
 
 #[test]

@@ -43,16 +43,13 @@ async fn refresh(app: &App, token: &str) -> Answer {
 async fn without_a_token_the_message_is_exact() {
     let db = TestDb::create();
     let app = App::start(&db);
-    for header in [None, Some("Bearer "), Some("Bearer    ")] {
+    for header in [None, Some(""), Some("Bearer"), Some("bearer    ")] {
         let mut request = app.request(Method::GET, "/genres", None);
         if let Some(header) = header {
             request = request.header("authorization", header);
         }
-        // reqwest and hyper drop the space at the end; then the scheme stands alone.
         let message = refusal(&Answer::of(request).await, "no token");
-        if header.is_none() {
-            assert_eq!(message, "Access denied. No token provided.");
-        }
+        assert_eq!(message, "Access denied. No token provided.", "{header:?}");
     }
 }
 
@@ -71,7 +68,6 @@ async fn a_malformed_header_is_401() {
         format!("Bearer {token} {token}"),
         format!("Bearer {token}, Bearer {token}"),
         format!("Bearer \"{token}\""),
-        "Bearer".to_owned(),
         "Bearer x".to_owned(),
         "Bearer a.b.c".to_owned(),
         "Bearer ..".to_owned(),
