@@ -198,6 +198,7 @@ pub struct CacheSettings {
 #[expect(missing_docs, reason = "config/default.toml is the text of every setting")]
 pub struct MediaSettings {
     pub max_upload_bytes: u64,
+    pub max_subtitle_bytes: u64,
     pub account_quota_bytes: u64,
     pub chunk_bytes: usize,
     pub tool_deadline_ms: u64,

@@ -126,12 +126,15 @@ pub enum Parts {
 /// # Errors
 /// [`UploadError::TooLarge`].
 pub fn check_length(request: &HttpRequest, limit: u64) -> Result<(), UploadError> {
+    if least_bytes(request) > limit { Err(UploadError::TooLarge(limit)) } else { Ok(()) }
+}
+
+/// So many bytes at least the file will have, by the length that the body says it has; 0 where it says none.
+#[must_use]
+pub fn least_bytes(request: &HttpRequest) -> u64 {
     let length =
         request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    match length {
-        Some(length) if length > limit.saturating_add(OVERHEAD) => Err(UploadError::TooLarge(limit)),
-        _ => Ok(()),
-    }
+    length.unwrap_or_default().saturating_sub(OVERHEAD)
 }
 
 /// Refuses a body that says it is something else, before any of it is read (the reader itself would

@@ -80,7 +80,7 @@ impl House {
     }
 
     async fn upload(&self, bytes: &[u8]) -> Result<StoredFile, FilesError> {
-        let mut incoming = self.files.receive(self.owner).await?;
+        let mut incoming = self.files.receive(self.owner, 0).await?;
         incoming.write(bytes).await?;
         let arrival = Arrival { incoming, owner_id: self.owner, original_name: "a".to_owned() };
         self.files.accept(arrival).await

@@ -87,6 +87,7 @@ async fn a_body_that_is_no_whole_multipart_body_is_refused() {
 
 on_both_stores! {
     a_length_over_the_limit_is_refused_before_a_byte_is_read,
+    subtitles_have_a_limit_of_their_own,
     an_account_owns_no_more_than_its_quota,
     a_name_is_for_people_and_never_a_path,
     an_upload_that_breaks_off_leaves_nothing,
@@ -120,6 +121,18 @@ async fn a_length_over_the_limit_is_refused_before_a_byte_is_read(home: Home) {
     assert_eq!(home.agreed(app.media_dir(), &mut db.connect()).len(), 1);
 }
 
+async fn subtitles_have_a_limit_of_their_own(home: Home) {
+    let db = TestDb::create();
+    let app = home.plan(&db).with("PLAYHOUSE_MEDIA__MAX_SUBTITLE_BYTES", "200000").start();
+    let owner = app.register().await;
+    let text = |length: usize| [b"WEBVTT\n\n", "é".repeat(length / 2).as_bytes()].concat();
+    assert_eq!(app.upload(&owner, "a.vtt", text(199_990)).await.data(201)["type"], "subtitle");
+    assert_eq!(app.upload(&owner, "a.vtt", text(200_000)).await.status, 413);
+    let cut_off = [text(150_000), vec![0xc3]].concat();
+    assert_eq!(app.upload(&owner, "a.vtt", cut_off).await.status, 415, "text that ends within a character");
+    assert_eq!(home.agreed(app.media_dir(), &mut db.connect()).len(), 1);
+}
+
 async fn an_account_owns_no_more_than_its_quota(home: Home) {
     let db = TestDb::create();
     let quota = 2 * mp4().len() + 10;
@@ -131,6 +144,11 @@ async fn an_account_owns_no_more_than_its_quota(home: Home) {
     let mut statuses: Vec<u16> = racing.iter().map(|answer| answer.status).collect();
     statuses.sort_unstable();
     assert_eq!(statuses, [201, 413, 413, 413]);
+    // Nothing follows the head: an answer is there before any of the body.
+    let mut stream = app.connect().await;
+    let larger = u64::try_from(quota).expect("a length") + 70_000;
+    stream.write_all(upload_head(&people.owner, larger).as_bytes()).await.expect("the head");
+    assert_eq!(status(&mut stream).await, Some(413));
     assert_eq!(app.upload(&people.owner, "c.mp4", mp4().to_vec()).await.status, 201, "another account has its own");
     app.delete(&format!("/files/{first}"), &people.editor).await.data(200).as_null();
     assert_eq!(app.upload(&people.editor, "d.mp4", mp4().to_vec()).await.status, 201, "what goes makes room");

@@ -9,7 +9,7 @@ use crate::{
     db::queries::channels,
     domain::{
         ids::UserId,
-        media::{MediaFacts, MediaType},
+        media::{FileKind, MediaFacts, MediaType},
     },
     media::{frame::FrameError, identicon::identicon, picture::Fit},
     storage::Incoming,
@@ -39,12 +39,12 @@ impl Channels {
         }
     }
 
-    /// Where the bytes of a new picture go.
+    /// Where the bytes of a new picture go, `least` or more.
     ///
     /// # Errors
     /// [`FilesError::OverQuota`] within [`ChannelsError::Files`]; the stores'.
-    pub async fn begin_picture(&self, account: UserId) -> Result<Incoming, ChannelsError> {
-        Ok(self.files.receive(account).await?)
+    pub async fn begin_picture(&self, account: UserId, least: u64) -> Result<Incoming, ChannelsError> {
+        Ok(self.files.receive(account, least).await?)
     }
 
     /// Makes the picture of the account's channel of the bytes that have come: made anew from what they
@@ -54,7 +54,7 @@ impl Channels {
     /// [`ChannelsError::NotAnImage`]; the stores'.
     pub async fn set_picture(&self, account: UserId, incoming: Incoming) -> Result<(), ChannelsError> {
         let arrival = Arrival { incoming, owner_id: account, original_name: "picture".to_owned() };
-        let sent = self.files.examine_image(arrival).await.map_err(|error| match error {
+        let sent = self.files.examine_only(&[FileKind::Image], arrival).await.map_err(|error| match error {
             FilesError::Unsupported(why) => ChannelsError::NotAnImage(why),
             other => other.into(),
         })?;

@@ -29,6 +29,9 @@ use crate::{
 /// Hash paths that are drawn for one video; with billions of them free, two are enough.
 const DRAWS: u32 = 10;
 
+/// What a film may be by its first bytes; whether there is a picture in it, the probe tells.
+const FILMS: [FileKind; 3] = [FileKind::Video, FileKind::Audio, FileKind::Other];
+
 /// Leave to send the bytes of a video.
 pub struct Upload {
     /// Where they go.
@@ -72,12 +75,12 @@ impl Channels {
         .await
     }
 
-    /// Whether the account may send the bytes of a video; and where.
+    /// Whether the account may send the bytes of a video, `least` or more; and where.
     ///
     /// # Errors
     /// [`ChannelsError::NoVideo`], [`ChannelsError::NotYours`], [`ChannelsError::AlreadyUploaded`];
     /// [`FilesError::OverQuota`] within [`ChannelsError::Files`]; the stores'.
-    pub async fn begin_upload(&self, account: UserId, hash: HashPath) -> Result<Upload, ChannelsError> {
+    pub async fn begin_upload(&self, account: UserId, hash: HashPath, least: u64) -> Result<Upload, ChannelsError> {
         let name = hash.to_string();
         let found: Result<_, ChannelsError> = self.db.run(move |conn| Ok(videos::by_hash(conn, &name)?)).await;
         let video = found?.ok_or(ChannelsError::NoVideo)?;
@@ -91,7 +94,7 @@ impl Channels {
         if video.file_id.is_some() {
             return Err(ChannelsError::AlreadyUploaded);
         }
-        let incoming = self.files.receive(account).await?;
+        let incoming = self.files.receive(account, least).await?;
         Ok(Upload { incoming, account, hash, video })
     }
 
@@ -103,7 +106,7 @@ impl Channels {
     pub async fn finish_upload(&self, upload: Upload) -> Result<(), ChannelsError> {
         let Upload { incoming, account, hash, video } = upload;
         let arrival = Arrival { incoming, owner_id: account, original_name: hash.to_string() };
-        let film = self.files.examine(arrival).await.map_err(|error| match error {
+        let film = self.files.examine_only(&FILMS, arrival).await.map_err(|error| match error {
             FilesError::Unsupported(why) => ChannelsError::NotAVideo(why),
             other => other.into(),
         })?;

@@ -141,13 +141,14 @@ impl Files {
         self.examine_as(media, arrival).await
     }
 
-    /// As [`Files::examine`], of what has to be an image: anything else is not looked at closer.
+    /// As [`Files::examine`], of what by its first bytes is of one of these kinds: anything else is not looked at
+    /// closer.
     ///
     /// # Errors
     /// As [`Files::examine`].
-    pub async fn examine_image(&self, arrival: Arrival) -> Result<Examined, FilesError> {
+    pub async fn examine_only(&self, kinds: &[FileKind], arrival: Arrival) -> Result<Examined, FilesError> {
         let media = sniffed(&arrival)?;
-        if media.kind() != FileKind::Image {
+        if !kinds.contains(&media.kind()) {
             return Err(unsupported("it is something else"));
         }
         self.examine_as(media, arrival).await
@@ -165,8 +166,9 @@ impl Files {
 
     async fn examine_as(&self, media: MediaType, arrival: Arrival) -> Result<Examined, FilesError> {
         let Arrival { incoming, owner_id, original_name } = arrival;
-        if media.kind() == FileKind::Image && incoming.size() > self.image_limit {
-            return Err(StoreError::TooLarge(self.image_limit).into());
+        let limit = self.limit_of(media.kind());
+        if incoming.size() > limit {
+            return Err(StoreError::TooLarge(limit).into());
         }
         let received = incoming.finish().await?;
         let turn = self.turn_of(owner_id).await?;
@@ -174,6 +176,15 @@ impl Files {
         drop(turn);
         let found = Found { owner_id: Some(owner_id), name: original_name, media, probed };
         Ok(examined(received, found))
+    }
+
+    /// The most bytes a file of this kind may have.
+    const fn limit_of(&self, kind: FileKind) -> u64 {
+        match kind {
+            FileKind::Image => self.image_limit,
+            FileKind::Subtitle => self.subtitle_limit,
+            FileKind::Video | FileKind::Audio | FileKind::Other => self.limit,
+        }
     }
 
     /// Takes in bytes that were made here.
@@ -224,10 +235,10 @@ impl Files {
                 Ok(Probed { kind: FileKind::Image, facts })
             }
             FileKind::Subtitle => {
-                let check = move || std::fs::File::open(path).and_then(|mut file| is_text_throughout(&mut file));
+                let check = move || std::fs::File::open(path).and_then(is_text_throughout);
                 let text = tokio::task::spawn_blocking(check).await.map_err(|_| FilesError::Died)?;
                 if !text.map_err(|error| FilesError::Store(StoreError::Disk(error)))? {
-                    return Err(unsupported("not text throughout, or too long for subtitles"));
+                    return Err(unsupported("not text throughout"));
                 }
                 Ok(Probed { kind: FileKind::Subtitle, facts: MediaFacts::default() })
             }

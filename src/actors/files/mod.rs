@@ -129,6 +129,7 @@ pub struct Files {
     framer: Framer,
     limit: u64,
     image_limit: u64,
+    subtitle_limit: u64,
     quota: u64,
     cache: Cache,
     /// By who has something decoded.
@@ -146,9 +147,9 @@ impl Files {
         let open =
             Held::builder().max_capacity(OPEN_FILES).time_to_live(OPEN_TIME).build_with_hasher(RandomState::default());
         let (limit, quota) = (settings.max_upload_bytes, settings.account_quota_bytes);
-        let image_limit = images.max_bytes;
+        let (image_limit, subtitle_limit) = (images.max_bytes, settings.max_subtitle_bytes);
         let (accounts, patience) = (Turns::new(), millis(settings.tool_wait_ms));
-        Self { db, store, prober, framer, limit, image_limit, quota, cache, accounts, patience, open }
+        Self { db, store, prober, framer, limit, image_limit, subtitle_limit, quota, cache, accounts, patience, open }
     }
 
     /// The most bytes a file may have.
@@ -157,17 +158,17 @@ impl Files {
         self.limit
     }
 
-    /// Begins to take in a file of `owner_id`.
+    /// Begins to take in a file of `owner_id`, which will have `least` bytes or more.
     ///
     /// # Errors
-    /// [`FilesError::OverQuota`] where nothing is left of the quota; the store's; the database's.
-    pub async fn receive(&self, owner_id: UserId) -> Result<Incoming, FilesError> {
+    /// [`FilesError::OverQuota`] where less than that is left of the quota, or nothing; the store's; the database's.
+    pub async fn receive(&self, owner_id: UserId, least: u64) -> Result<Incoming, FilesError> {
         let mut limit = self.limit;
         if self.quota > 0 {
             let owned =
                 self.db.run(move |conn| files::owned_bytes(conn, owner_id.uuid()).map_err(DbError::from)).await?;
             let left = self.quota.saturating_sub(u64::try_from(owned).unwrap_or_default());
-            if left == 0 {
+            if left < least.max(1) {
                 return Err(FilesError::OverQuota(self.quota));
             }
             limit = limit.min(left);

@@ -23,7 +23,7 @@ use crate::{
     domain::{
         ids::{FileId, UserId},
         images::{ImageName, ImageWindow, Width},
-        media::StoredFile,
+        media::{FileKind, StoredFile},
     },
     media::frame::Framer,
     settings::ImageSettings,
@@ -72,12 +72,12 @@ impl Images {
         self.limit
     }
 
-    /// Where the bytes of a new image go.
+    /// Where the bytes of a new image go, `least` or more.
     ///
     /// # Errors
     /// [`FilesError::OverQuota`] within [`ImagesError::Files`]; the stores'.
-    pub async fn begin(&self, account: UserId) -> Result<Incoming, ImagesError> {
-        Ok(self.files.receive(account).await?.at_most(self.limit))
+    pub async fn begin(&self, account: UserId, least: u64) -> Result<Incoming, ImagesError> {
+        Ok(self.files.receive(account, least).await?.at_most(self.limit))
     }
 
     /// Makes an image of the account of the bytes that have come.
@@ -91,7 +91,7 @@ impl Images {
         name: ImageName,
     ) -> Result<StoredFile, ImagesError> {
         let arrival = Arrival { incoming, owner_id: account, original_name: name.into_string() };
-        let image = self.files.examine_image(arrival).await?;
+        let image = self.files.examine_only(&[FileKind::Image], arrival).await?;
         let attach = move |conn: &mut PgConnection, rows: Vec<FileRow>| {
             let Some(row) = rows.into_iter().next() else { return Err(Stop::Refused(())) };
             images::insert(conn, row.id, account)?;

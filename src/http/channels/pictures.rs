@@ -86,7 +86,7 @@ async fn set_picture(
     let limit = state.settings.channels.picture_limit_bytes;
     upload::check_length(&request, limit)?;
     let account = allowed.caller.user_id;
-    let incoming = state.channels.begin_picture(account).await?.at_most(limit);
+    let incoming = state.channels.begin_picture(account, upload::least_bytes(&request)).await?.at_most(limit);
     let idle = Duration::from_millis(state.settings.http.upload_idle_timeout_ms);
     let incoming = upload::receive_raw(payload, incoming, idle).await.map_err(|error| match error {
         UploadError::NoFile | UploadError::Unsupported => not_an_image(),

@@ -41,7 +41,8 @@ async fn announce(allowed: Allowed<UseChannels>, state: State, Json(body): Json<
 async fn send(allowed: Allowed<UseChannels>, state: State, request: HttpRequest, payload: web::Payload) -> Answer {
     let hash = hash_path(&request)?;
     upload::check_length(&request, state.files.limit())?;
-    let mut upload = state.channels.begin_upload(allowed.caller.user_id, hash).await?;
+    let least = upload::least_bytes(&request);
+    let mut upload = state.channels.begin_upload(allowed.caller.user_id, hash, least).await?;
     let idle = Duration::from_millis(state.settings.http.upload_idle_timeout_ms);
     upload.incoming = upload::receive_raw(payload, upload.incoming, idle).await.map_err(|error| match error {
         UploadError::NoFile => own(StatusCode::BAD_REQUEST, "no-data"),

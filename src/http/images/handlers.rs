@@ -104,7 +104,7 @@ async fn create(allowed: Keeping, state: State, request: HttpRequest, payload: w
     upload::check_form(&request)?;
     let body = Multipart::new(request.headers(), payload);
     let account = allowed.caller.user_id;
-    let incoming = state.images.begin(account).await?;
+    let incoming = state.images.begin(account, upload::least_bytes(&request)).await?;
     let idle = Duration::from_millis(state.settings.http.upload_idle_timeout_ms);
     let uploaded = upload::receive(body, incoming, Parts::File, idle).await.map_err(refused)?;
     let name = ImageName::parse(uploaded.sent_name).map_err(|rule| ApiError::field("file", rule.0))?;

@@ -38,7 +38,7 @@ async fn create(allowed: Allowed<UploadFiles>, state: State, request: HttpReques
     upload::check_form(&request)?;
     let body = Multipart::new(request.headers(), payload);
     let owner_id = allowed.caller.user_id;
-    let incoming = state.files.receive(owner_id).await?;
+    let incoming = state.files.receive(owner_id, upload::least_bytes(&request)).await?;
     let idle = Duration::from_millis(state.settings.http.upload_idle_timeout_ms);
     let uploaded = upload::receive(body, incoming, Parts::FileAndType, idle).await?;
     let original_name = upload::clean_name(uploaded.sent_name.as_deref());

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use chrono::Utc;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
 
 use crate::{
     accounts::patient,
@@ -15,6 +16,7 @@ use crate::{
         media::{VTT, ffmpeg, padded, png, sha256, temporary},
         media_folder::agreed,
         people::Person,
+        raw::{status, upload_head},
         stores::{TestDb, count},
     },
 };
@@ -271,6 +273,13 @@ async fn an_upload_over_the_quota_is_413_and_leaves_nothing(home: Home) {
     let hash = app.announce(&ilsa, "It does not", "").await;
     assert!(app.send(&ilsa, &hash, &film).await.response(413).is_string());
     assert_eq!(home.agreed(app.media_dir(), conn).len(), 2);
+    // Nothing follows the head: an answer is there before any of the body.
+    for route in [format!("POST /upload/v/{hash} "), "PUT /channel/picture ".to_owned()] {
+        let head = upload_head(&ilsa, 150_000 + 70_000).replace("POST /files ", &route);
+        let mut stream = app.connect().await;
+        stream.write_all(head.as_bytes()).await.expect("the head");
+        assert_eq!(status(&mut stream).await, Some(413), "{route}");
+    }
     // Each account has its own.
     let hash = app.announce(&victor, "It fits", "").await;
     assert_eq!(app.send(&victor, &hash, &film).await.response(200), "");

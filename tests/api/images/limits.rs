@@ -88,6 +88,11 @@ async fn an_account_keeps_no_more_than_its_quota(home: Home) {
     for answer in racing.iter().filter(|answer| answer.status == 413) {
         refused(answer, 413);
     }
+    // Nothing follows the head: an answer is there before any of the body.
+    let mut stream = house.app.connect().await;
+    let head = upload_head(other, u64::try_from(quota).expect("a length") + 70_000);
+    stream.write_all(head.replace("POST /files ", "POST /images ").as_bytes()).await.expect("the head");
+    assert_eq!(status(&mut stream).await, Some(413));
     house.app.keep_image(other, png()).await;
     // A smaller copy takes nothing of it.
     assert_eq!(house.wide(viewer, &first, 64).await.status, 200);
