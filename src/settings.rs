@@ -15,6 +15,7 @@ mod storage;
 mod tree;
 
 use std::{
+    ffi::OsString,
     net::{IpAddr, SocketAddr},
     path::PathBuf,
     time::Duration,
@@ -61,6 +62,9 @@ const TEXTS: [(&str, &str); 21] = [
     ("PLAYHOUSE_STORAGE__ACCESS_KEY_ID", "storage.access_key_id"),
     ("PLAYHOUSE_STORAGE__SECRET_ACCESS_KEY", "storage.secret_access_key"),
 ];
+
+/// Names of variables that others use, too, and the ones that they stand for.
+const SHORT: [(&str, &str); 2] = [("DATABASE_URL", "PLAYHOUSE_DATABASE__URL"), ("REDIS_URL", "PLAYHOUSE_REDIS__URL")];
 
 /// Settings that are lists, by variable: their elements stand between commas, and nothing at all is the empty list.
 const LISTS: [(&str, &str); 2] = [
@@ -242,7 +246,7 @@ impl Settings {
     /// # Errors
     /// The first setting that is unknown, of the wrong type or out of its limits.
     pub fn load() -> Result<Self, SettingsError> {
-        Self::from_variables(std::env::vars().collect())
+        Self::from_variables(ours(std::env::vars_os())?)
     }
 
     /// As [`Settings::load`], with these environment variables in place of the process's.
@@ -252,7 +256,7 @@ impl Settings {
     pub fn from_variables(mut variables: Map<String, String>) -> Result<Self, SettingsError> {
         let environment = RunEnvironment::parse(&variables.remove("PLAYHOUSE_ENV").unwrap_or_default())?;
         let folder = variables.remove("PLAYHOUSE_CONFIG_DIR").map_or_else(|| PathBuf::from("config"), PathBuf::from);
-        for (short, long) in [("DATABASE_URL", "PLAYHOUSE_DATABASE__URL"), ("REDIS_URL", "PLAYHOUSE_REDIS__URL")] {
+        for (short, long) in SHORT {
             if let Some(url) = variables.remove(short) {
                 variables.entry(long.to_owned()).or_insert(url);
             }
@@ -327,6 +331,13 @@ impl Settings {
                 "lies between 16384 and 16777216",
             ),
             ("http.json_limit_bytes", self.http.json_limit_bytes >= 1024, "is 1024 at least"),
+            ("http.header_timeout_ms", self.http.header_timeout_ms >= 1, "is 1 at least"),
+            ("http.body_timeout_ms", self.http.body_timeout_ms >= 1, "is 1 at least"),
+            ("http.upload_idle_timeout_ms", self.http.upload_idle_timeout_ms >= 1, "is 1 at least"),
+            ("http.stalled_reader_seconds", self.http.stalled_reader_seconds >= 1, "is 1 at least"),
+            ("http.max_connections_per_worker", self.http.max_connections_per_worker >= 1, "is 1 at least"),
+            ("media.max_upload_bytes", self.media.max_upload_bytes >= 1, "is 1 at least"),
+            ("media.max_subtitle_bytes", self.media.max_subtitle_bytes >= 1, "is 1 at least"),
         ];
         let others = self
             .auth
@@ -347,6 +358,23 @@ impl Settings {
             None => issuers::check(&self.auth.issuers, &self.auth.issuer, self.environment),
         }
     }
+}
+
+/// The environment variables that may be settings. Others are let go, whatever bytes they have.
+fn ours(variables: impl Iterator<Item = (OsString, OsString)>) -> Result<Map<String, String>, SettingsError> {
+    variables
+        .filter_map(|(name, value)| Some((name.into_string().ok().filter(|name| is_ours(name))?, value)))
+        .map(|(name, value)| match value.into_string() {
+            Ok(value) => Ok((name, value)),
+            Err(_) => Err(SettingsError::new(name, "is not UTF-8")),
+        })
+        .collect()
+}
+
+fn is_ours(name: &str) -> bool {
+    const PREFIX: &str = "PLAYHOUSE_";
+    name.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
+        || SHORT.iter().any(|(short, _)| *short == name)
 }
 
 /// Milliseconds of a setting as a [`Duration`].
