@@ -1,6 +1,5 @@
 //! Episodes.
 
-use chrono::Utc;
 use diesel::prelude::*;
 use uuid::Uuid;
 
@@ -96,7 +95,7 @@ pub fn update(conn: &mut PgConnection, id: Uuid, change: &EpisodeChange) -> Quer
         };
         diesel::update(episodes::table.find(id))
             .set((
-                episodes::updated_at.eq(Utc::now()),
+                episodes::updated_at.eq(diesel::dsl::now),
                 change.season_id.map(SeasonId::uuid).map(|season| episodes::season_id.eq(season)),
                 change.name.as_ref().map(Name::as_str).map(|name| episodes::name.eq(name)),
                 change.description.as_ref().map(Description::as_str).map(|text| episodes::description.eq(text)),

@@ -1,6 +1,5 @@
 //! Genres.
 
-use chrono::Utc;
 use diesel::prelude::*;
 use uuid::Uuid;
 
@@ -46,7 +45,7 @@ pub fn insert(conn: &mut PgConnection, new: &NewGenre) -> QueryResult<Uuid> {
 pub fn update(conn: &mut PgConnection, id: Uuid, change: &GenreChange) -> QueryResult<usize> {
     diesel::update(genres::table.find(id))
         .set((
-            genres::updated_at.eq(Utc::now()),
+            genres::updated_at.eq(diesel::dsl::now),
             change.name.as_ref().map(Name::as_str).map(|name| genres::name.eq(name)),
         ))
         .execute(conn)

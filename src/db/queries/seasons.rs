@@ -1,6 +1,5 @@
 //! Seasons.
 
-use chrono::Utc;
 use diesel::prelude::*;
 use uuid::Uuid;
 
@@ -71,7 +70,7 @@ fn next_number(conn: &mut PgConnection, series: SeriesId) -> QueryResult<i32> {
 pub fn update(conn: &mut PgConnection, id: Uuid, change: &SeasonChange) -> QueryResult<usize> {
     diesel::update(seasons::table.find(id))
         .set((
-            seasons::updated_at.eq(Utc::now()),
+            seasons::updated_at.eq(diesel::dsl::now),
             change.series_id.map(SeriesId::uuid).map(|series| seasons::series_id.eq(series)),
             change.name.as_ref().map(Name::as_str).map(|name| seasons::name.eq(name)),
             change.description.as_ref().map(Description::as_str).map(|text| seasons::description.eq(text)),

@@ -1,6 +1,5 @@
 //! Series and their genres.
 
-use chrono::Utc;
 use diesel::prelude::*;
 use uuid::Uuid;
 
@@ -67,7 +66,7 @@ pub fn update(conn: &mut PgConnection, id: Uuid, change: &SeriesChange) -> Query
     conn.transaction(|conn| {
         let changed = diesel::update(series::table.find(id))
             .set((
-                series::updated_at.eq(Utc::now()),
+                series::updated_at.eq(diesel::dsl::now),
                 change.name.as_ref().map(Name::as_str).map(|name| series::name.eq(name)),
                 change.description.as_ref().map(Description::as_str).map(|text| series::description.eq(text)),
                 change.trailer_id.map(|file| series::trailer_id.eq(file.map(FileId::uuid))),

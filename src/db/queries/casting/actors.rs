@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use chrono::Utc;
 use diesel::prelude::*;
 use uuid::Uuid;
 
@@ -79,7 +78,7 @@ pub fn update(conn: &mut PgConnection, id: ActorId, change: &ActorChange) -> Que
         gender: change.gender.map(Gender::name),
     };
     let changed = diesel::update(casting_actors::table.filter(casting_actors::number.eq(id.get())))
-        .set((casting_actors::updated_at.eq(Utc::now()), row))
+        .set((casting_actors::updated_at.eq(diesel::dsl::now), row))
         .execute(conn)?;
     Ok(changed == 1)
 }

@@ -1,6 +1,5 @@
 //! Movies.
 
-use chrono::Utc;
 use diesel::prelude::*;
 use uuid::Uuid;
 
@@ -114,7 +113,7 @@ pub fn update(conn: &mut PgConnection, id: MovieId, change: &MovieChange) -> Que
         movie_uuid: change.uuid.map(|uuid| uuid.map(ProviderMovieId::uuid)),
     };
     let after: Option<Uuid> = diesel::update(movie)
-        .set((casting_movies::updated_at.eq(Utc::now()), row))
+        .set((casting_movies::updated_at.eq(diesel::dsl::now), row))
         .returning(casting_movies::file_id)
         .get_result(conn)?;
     Ok(Some(before.into_iter().filter(|file| after != Some(*file)).collect()))
