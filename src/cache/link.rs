@@ -2,14 +2,19 @@
 //! this node hears nobody, and keeps nothing.
 
 use std::{
+    collections::HashSet,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
+use foldhash::fast::RandomState;
 use futures_util::StreamExt as _;
 use tokio::{sync::mpsc, time::timeout};
 
 use super::{Inner, Scope, generations::Hearing, keys, shared};
+
+/// Scopes that the others are told of at once: so many take a Redis a few milliseconds.
+const TOLD_AT_ONCE: usize = 1000;
 
 pub(super) struct Link {
     inner: Arc<Inner>,
@@ -17,17 +22,17 @@ pub(super) struct Link {
     probe: Duration,
     untold: mpsc::UnboundedReceiver<Vec<Scope>>,
     /// Taken from `untold` and not delivered yet; at most one of each scope.
-    owed: Vec<Scope>,
+    owed: HashSet<Scope, RandomState>,
 }
 
 impl Link {
-    pub(super) const fn new(
+    pub(super) fn new(
         inner: Arc<Inner>,
         client: redis::Client,
         probe: Duration,
         untold: mpsc::UnboundedReceiver<Vec<Scope>>,
     ) -> Self {
-        Self { inner, client, probe, untold, owed: Vec::new() }
+        Self { inner, client, probe, untold, owed: HashSet::default() }
     }
 
     pub(super) fn start(mut self) {
@@ -38,6 +43,7 @@ impl Link {
                 }
                 self.inner.up.store(false, Ordering::Relaxed);
                 self.inner.generations.forget_all(Hearing::Nobody);
+                self.take();
                 tokio::time::sleep(self.probe).await;
             }
         });
@@ -66,7 +72,7 @@ impl Link {
                     None => return Err(redis::RedisError::from((redis::ErrorKind::Io, "the subscription ended"))),
                 },
                 Some(scopes) = self.untold.recv() => {
-                    self.owe(scopes);
+                    self.owed.extend(scopes);
                     self.deliver().await?;
                 }
                 _ = ticks.tick() => {
@@ -83,25 +89,30 @@ impl Link {
         self.inner.generations.bump(&scopes);
     }
 
-    fn owe(&mut self, scopes: Vec<Scope>) {
-        for scope in scopes {
-            if !self.owed.contains(&scope) {
-                self.owed.push(scope);
-            }
+    /// Takes over what waits to be told: kept once each, however long nobody can be told.
+    fn take(&mut self) {
+        while let Ok(scopes) = self.untold.try_recv() {
+            self.owed.extend(scopes);
         }
     }
 
-    /// Tells the others what they could not be told before. Also the proof that commands work.
+    /// Tells the others what they could not be told before, some at a time: what they have heard is not owed any
+    /// more, also where the link breaks before the rest. Also the proof that commands work.
     async fn deliver(&mut self) -> redis::RedisResult<()> {
-        while let Ok(scopes) = self.untold.try_recv() {
-            self.owe(scopes);
-        }
+        self.take();
         if self.owed.is_empty() && self.inner.up.load(Ordering::Relaxed) {
             return Ok(());
         }
-        shared::tell(&self.inner, self.inner.manager.clone(), &self.owed).await?;
-        self.owed.clear();
-        Ok(())
+        loop {
+            let some: Vec<Scope> = self.owed.iter().copied().take(TOLD_AT_ONCE).collect();
+            shared::tell(&self.inner, self.inner.manager.clone(), &some).await?;
+            for scope in some {
+                self.owed.remove(&scope);
+            }
+            if self.owed.is_empty() {
+                return Ok(());
+            }
+        }
     }
 }
 

@@ -46,8 +46,8 @@ const LOAD_STRIPES: usize = 1024;
 const LONGEST_TURN: Duration = Duration::from_millis(50);
 /// Bytes of the largest body of which threads keep copies of their own.
 const LARGEST_IN_FRONT: usize = 8 * 1024;
-/// Totals of lists that are kept; a total is a few bytes.
-const TOTALS: u64 = 20_000;
+/// What part of the room is for totals of lists: their keys spell out what was asked for.
+const TOTALS_SHARE: u64 = 16;
 
 /// A value of this process and the stamp it was loaded under.
 #[derive(Clone)]
@@ -118,8 +118,8 @@ impl Cache {
             timeout,
             ttl,
             enabled: cache.bytes > 0,
-            bodies: bodies(cache.bytes, ttl),
-            totals: Moka::builder().max_capacity(TOTALS).time_to_live(ttl).build_with_hasher(RandomState::default()),
+            bodies: bodies(cache.bytes - cache.bytes / TOTALS_SHARE, ttl),
+            totals: totals(cache.bytes / TOTALS_SHARE, ttl),
             stripes: std::iter::repeat_with(|| Mutex::new(())).take(LOAD_STRIPES).collect(),
             hasher: RandomState::default(),
             untold,
@@ -168,7 +168,8 @@ impl Cache {
     }
 
     /// The bytes under `key`, which depend on `scopes`: from this process, from Redis, or from
-    /// `load`. Loads of one key at a time are joined into one.
+    /// `load`. Loads of one key at a time are joined into one; but nobody waits longer than 50 ms for another's: where
+    /// a store is slow or away, each has its own deadline, and is answered by it.
     ///
     /// # Errors
     /// What `load` says.
@@ -223,7 +224,9 @@ impl Cache {
 
     /// Keeps a total that was counted after `stamp` was taken.
     pub fn keep_total(&self, key: String, stamp: Stamp, value: i64) {
-        self.inner.totals.insert(key, Entry { stamp, value });
+        if self.inner.enabled {
+            self.inner.totals.insert(key, Entry { stamp, value });
+        }
     }
 
     /// A connection for commands, `None` while Redis is known to be away. Each command ends within
@@ -285,11 +288,22 @@ fn place(hash: u64, count: usize) -> usize {
     usize::try_from(hash >> 32).unwrap_or(0) % count
 }
 
+/// What an entry takes beside its key and the bytes of its value.
+const ENTRY_BYTES: usize = 128;
+
+fn totals(bytes: u64, ttl: Duration) -> Moka<String, Entry<i64>, RandomState> {
+    Moka::builder()
+        .max_capacity(bytes)
+        .weigher(|key: &String, _: &Entry<i64>| u32::try_from(key.len() + ENTRY_BYTES).unwrap_or(u32::MAX))
+        .time_to_live(ttl)
+        .build_with_hasher(RandomState::default())
+}
+
 fn bodies(bytes: u64, ttl: Duration) -> Fronted<String, Entry<Bytes>> {
     let shared = Moka::builder()
         .max_capacity(bytes)
         .weigher(|key: &String, entry: &Entry<Bytes>| {
-            u32::try_from(key.len() + entry.value.len() + 128).unwrap_or(u32::MAX)
+            u32::try_from(key.len() + entry.value.len() + ENTRY_BYTES).unwrap_or(u32::MAX)
         })
         .time_to_live(ttl)
         .build_with_hasher(RandomState::default());

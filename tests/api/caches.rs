@@ -5,8 +5,13 @@ use std::time::{Duration, Instant};
 
 use diesel::{QueryableByName, RunQueryDsl as _, connection::SimpleConnection as _, sql_query, sql_types::Text};
 use futures_util::future::join_all;
+use playhouse::{
+    cache::{Cache, Kind, Scope, Told},
+    settings::Settings,
+};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::support::{
     app::{App, Plan, eventually},
@@ -353,6 +358,35 @@ async fn without_redis_and_after_it_reads_and_logins_go_on_with_right_answers() 
     stays(&nodes, &owner, &path, "While it was gone").await;
 }
 
+#[actix_web::test]
+async fn however_much_could_not_be_told_is_told_when_redis_is_back() {
+    let mut stores = Stores::own();
+    let mut settings = Settings::from_variables(std::iter::empty().collect()).unwrap();
+    stores.apply_to(&mut settings);
+    let nodes = [(); 2].map(|()| Cache::start(&settings.redis, &settings.cache).unwrap());
+    for node in &nodes {
+        node.linked(Duration::from_secs(10)).await;
+        assert!(node.is_up());
+    }
+    stores.stop_redis();
+    let gone = async || !nodes[0].is_up();
+    assert!(eventually(Duration::from_secs(10), gone).await);
+    // More than a Redis takes in one go within its timeout.
+    let rows = 200_000;
+    for _ in 0..rows {
+        nodes[0].moved(&[Scope::Row(Kind::Accounts, Uuid::now_v7()), Scope::List(Kind::Accounts)]);
+    }
+    stores.start_redis();
+    let back = async || nodes.iter().all(Cache::is_up);
+    assert!(eventually(Duration::from_mins(1), back).await, "the link never stands again");
+    let client = redis::Client::open(stores.redis_url().expose_secret()).unwrap();
+    let mut link = client.get_multiplexed_async_connection().await.unwrap();
+    let tokens: usize = redis::cmd("DBSIZE").query_async(&mut link).await.unwrap();
+    assert_eq!(tokens, rows + 1);
+    let told = async || nodes[0].tell(&[Scope::List(Kind::Accounts)]).await == Told::Others;
+    assert!(eventually(Duration::from_secs(10), told).await, "the nodes do not hear each other");
+}
+
 /// Redis is back: both nodes show `wanted` soon, keep it, and hear each other again.
 async fn stays(nodes: &[App; 2], owner: &Person, path: &str, wanted: &str) {
     assert!(eventually(HEARD, async || both_show(nodes, owner, path, wanted).await).await);
@@ -431,6 +465,12 @@ async fn with_caches_off_every_read_asks_postgres() {
         name(&nodes[0], &owner, &path).await;
     }
     assert!(statements(&nodes[0], &owner).await >= before + 5);
+    // A list is counted, too.
+    let before = statements(&nodes[0], &owner).await;
+    for _ in 0..5 {
+        listed(&nodes[0], &owner, "/series").await;
+    }
+    assert!(statements(&nodes[0], &owner).await >= before + 10);
     // A change past the server shows at once.
     db.connect().batch_execute("UPDATE series SET name = 'By hand'").unwrap();
     assert!(both_show(&nodes, &owner, &path, "By hand").await);
