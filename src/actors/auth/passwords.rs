@@ -74,6 +74,15 @@ impl Passwords {
         }
     }
 
+    /// Whether the settings want other hashes now than when `stored` was made. An account that keeps such a one is told
+    /// from none at all by how long its wrong passwords take.
+    #[must_use]
+    pub(super) fn is_outdated(&self, stored: &str) -> bool {
+        // Algorithm, version and cost of a PHC string; its salt and output come after them.
+        let cost = |hash: &str| hash.split('$').take(4).map(str::to_owned).collect::<Vec<_>>();
+        cost(stored) != cost(&self.decoy)
+    }
+
     /// Whether the threads still take work.
     #[must_use]
     pub(super) fn is_alive(&self) -> bool {
@@ -127,6 +136,16 @@ mod tests {
         let shape = |hash: &str| hash.split('$').map(str::len).collect::<Vec<_>>();
         assert_eq!(shape(&passwords.decoy), shape(&real));
         assert_eq!(passwords.decoy.split('$').nth(3), real.split('$').nth(3));
+    }
+
+    #[actix_web::test]
+    async fn a_hash_of_another_cost_is_outdated() {
+        let passwords = Passwords::start(&cheap()).unwrap();
+        assert!(!passwords.is_outdated(&passwords.hash("correct horse".into()).await.unwrap()));
+        for other in [AuthSettings { hash_passes: 4, ..cheap() }, AuthSettings { hash_memory_kib: 65, ..cheap() }] {
+            let hash = Passwords::start(&other).unwrap().hash("correct horse".into()).await.unwrap();
+            assert!(passwords.is_outdated(&hash), "{hash}");
+        }
     }
 
     #[actix_web::test]

@@ -89,12 +89,30 @@ impl Auth {
         // An account has one count, by whatever name and spelling it is called.
         let counted = row.as_ref().map_or(name, |row| row.user.id.to_string());
         let attempt = self.lockout.begin(address, &counted).await?;
-        let (attempt, row) = self.check(attempt, row, password).await?;
+        let (attempt, row) = self.check(attempt, row, password.clone()).await?;
         let Some(row) = row else {
             return Err(AuthError::WrongCredentials { tries_left: self.lockout.wrong(attempt).await });
         };
         let tries_left = self.lockout.right(attempt).await;
-        self.open_family(row, life).await?.ok_or(AuthError::WrongCredentials { tries_left })
+        let outdated = row.password_hash.clone().filter(|hash| self.passwords.is_outdated(hash));
+        let signed_in = self.open_family(row, life).await?.ok_or(AuthError::WrongCredentials { tries_left })?;
+        if let Some(outdated) = outdated {
+            self.renew_hash(signed_in.user.id, outdated, password).await;
+        }
+        Ok(signed_in)
+    }
+
+    /// Puts a hash as the settings want it now in place of `outdated`, which the password fits. Where that fails, the
+    /// next sign-in tries it again.
+    async fn renew_hash(&self, user: UserId, outdated: String, password: SecretString) {
+        let renewed: Result<(), AuthError> = async {
+            let hash = self.passwords.hash(password).await?;
+            self.db.run(move |conn| Ok(users::renew_hash(conn, user, &outdated, &hash)?)).await
+        }
+        .await;
+        if let Err(error) = renewed {
+            tracing::warn!(%error, "the hash of a password stays outdated");
+        }
     }
 
     /// Makes an account and signs it in, both or neither. The first one of the installation becomes its owner.

@@ -133,6 +133,17 @@ pub fn update(conn: &mut PgConnection, id: UserId, change: &UserChangeRow) -> Qu
     diesel::update(users::table.find(id.uuid())).set(change).returning(UserRow::as_returning()).get_result(conn)
 }
 
+/// Puts another hash of the same password in place of `before`, where the password was not changed since.
+///
+/// # Errors
+/// Diesel's.
+pub fn renew_hash(conn: &mut PgConnection, id: UserId, before: &str, hash: &str) -> QueryResult<()> {
+    diesel::update(users::table.find(id.uuid()).filter(users::password_hash.eq(before)))
+        .set(users::password_hash.eq(hash))
+        .execute(conn)
+        .map(drop)
+}
+
 /// Removes an account with all that goes with it; false where it is gone already.
 ///
 /// # Errors

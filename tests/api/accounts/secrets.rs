@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use diesel::{QueryableByName, RunQueryDsl as _, sql_query, sql_types::Text};
+
 use super::{at_once, count, fresh_email, message, patient, registration, retry_after};
 use crate::support::{
     app::{Answer, App, Plan},
@@ -122,6 +124,37 @@ async fn an_unknown_email_takes_as_long_as_a_wrong_password() {
         seen.push(ratio);
     }
     panic!("an unknown e-mail address takes {seen:?} times as long as a wrong password");
+}
+
+#[actix_web::test]
+async fn a_sign_in_renews_a_hash_that_costs_what_the_settings_wanted_before() {
+    let db = TestDb::create();
+    let costs = |passes: &str| {
+        let plan = patient(&db).with("PLAYHOUSE_AUTH__HASH_MEMORY_KIB", "64");
+        plan.with("PLAYHOUSE_AUTH__HASH_PASSES", passes).start()
+    };
+    let person = costs("1").register().await;
+    let stored = || {
+        let row: Hash = sql_query("SELECT password_hash FROM users").get_result(&mut db.connect()).expect("the row");
+        row.password_hash
+    };
+    let before = stored();
+    assert!(before.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{before}");
+    let app = costs("2");
+    assert_eq!(app.login(&person.email, "a wrong password").await.status, 401);
+    assert_eq!(stored(), before);
+    assert_eq!(app.login(&person.email, PASSWORD).await.status, 200);
+    let renewed = stored();
+    assert!(renewed.starts_with("$argon2id$v=19$m=64,t=2,p=1$"), "{renewed}");
+    assert_eq!(app.get("/genres", &person).await.status, 200, "no token ends");
+    assert_eq!(app.login(&person.email, PASSWORD).await.status, 200);
+    assert_eq!(stored(), renewed, "once");
+}
+
+#[derive(QueryableByName)]
+struct Hash {
+    #[diesel(sql_type = Text)]
+    password_hash: String,
 }
 
 /// Standard error of a server that must not start.
