@@ -2,21 +2,41 @@
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use super::{PASSWORD, Said, is_out, listed, signed_in, started, user};
-use crate::support::app::Plan;
+use crate::support::{
+    app::{App, Plan},
+    load::my_turn,
+};
+
+/// Private stores that have just been started, on a machine that is busy with other tests, may take their time.
+fn patient() -> Plan {
+    Plan::private()
+        .with("PLAYHOUSE_DATABASE__DEADLINE_MS", "20000")
+        .with("PLAYHOUSE_DATABASE__STATEMENT_TIMEOUT_MS", "20000")
+}
 
 fn root(plan: &Plan) -> PathBuf {
     fs::read_link(plan.data_dir().join("private")).unwrap_or_else(|_| plan.data_dir())
 }
 
-/// Whether any process works in the folders of the private stores.
-fn runs(plan: &Plan) -> bool {
+/// The process numbers of all that works in the folders of the private stores.
+fn running(plan: &Plan) -> Vec<String> {
     let root = root(plan);
     let works_there = |pid: &Path| fs::read_link(pid.join("cwd")).is_ok_and(|cwd| cwd.starts_with(&root));
-    fs::read_dir("/proc").expect("/proc").flatten().any(|entry| works_there(&entry.path()))
+    let all = fs::read_dir("/proc").expect("/proc").flatten().filter(|entry| works_there(&entry.path()));
+    all.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+}
+
+/// Whether any process works there.
+fn runs(plan: &Plan) -> bool {
+    !running(plan).is_empty()
 }
 
 /// The process numbers of Postgres and Redis.
@@ -29,10 +49,7 @@ fn stores(plan: &Plan) -> [String; 2] {
 
 #[actix_web::test]
 async fn with_private_stores_a_command_uses_those_of_the_server_that_runs_and_else_its_own() {
-    // Stores that have just been started, on a machine that is busy with other tests, may take their time.
-    let plan = Plan::private()
-        .with("PLAYHOUSE_DATABASE__DEADLINE_MS", "20000")
-        .with("PLAYHOUSE_DATABASE__STATEMENT_TIMEOUT_MS", "20000");
+    let plan = patient();
     fs::create_dir_all(plan.data_dir()).unwrap();
     // Nothing is there yet: the command makes the installation, and leaves nothing running.
     let made = user(&plan, &["make", "--username", "ann"], PASSWORD).done();
@@ -97,4 +114,84 @@ async fn a_data_folder_of_another_user_is_left_alone() {
     let said = user(&plan, &["list"], "").refused();
     assert!(said.ends_with("belongs to the user 65534: run this as that user"), "{said}");
     assert_eq!(fs::read_dir(plan.data_dir()).unwrap().count(), 1, "something was made there");
+}
+
+/// The server, asked to stop, has ended in order; of what it started nothing is left at that moment.
+fn ends_alone(app: &mut App, plan: &Plan, signal: Signal) {
+    app.signal(signal);
+    let status = app.ended(Duration::from_mins(1)).expect("it ends");
+    assert_eq!(running(plan), Vec::<String>::new(), "what {signal:?} left behind");
+    assert!(status.success(), "{status}");
+}
+
+#[actix_web::test]
+async fn a_server_that_is_told_to_stop_ends_after_all_that_it_started() {
+    let plan = patient();
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut app = plan.start();
+        app.register().await;
+        assert!(runs(&plan), "the look for processes does not look");
+        ends_alone(&mut app, &plan, signal);
+    }
+}
+
+/// A `setpriv` whose programs are not told when the server dies.
+const SETPRIV: &str = r#"#!/bin/sh
+for word; do
+    shift
+    if [ "$before" = --pdeathsig ]; then set -- "$@" clear; else set -- "$@" "$word"; fi
+    before=$word
+done
+PATH=${PATH#*:} exec setpriv "$@"
+"#;
+
+/// The same, with stores that outlive a server that is killed.
+fn outlived(plan: Plan) -> Plan {
+    let folder = plan.data_dir().with_file_name("bin");
+    fs::create_dir_all(&folder).unwrap();
+    let program = folder.join("setpriv");
+    fs::write(&program, SETPRIV).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = std::env::var("PATH").unwrap();
+    plan.with("PATH", &format!("{}:{path}", folder.display()))
+}
+
+/// Kills what is left in the stores' folders when the test has ended, however it did.
+struct Left<'a>(&'a Plan);
+
+impl Drop for Left<'_> {
+    fn drop(&mut self) {
+        for pid in running(self.0).iter().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)) {
+            kill_process(pid, Signal::KILL).unwrap_or_default();
+        }
+    }
+}
+
+#[actix_web::test]
+async fn stores_that_outlive_a_killed_server_hold_up_no_start_and_lose_nothing() {
+    let plan = outlived(patient());
+    let _left = Left(&plan);
+    let mut app = plan.start();
+    let person = app.register().await;
+    let mut times = Vec::new();
+    let _turn = my_turn().await;
+    // What else runs on the machine slows a start down; a wait of ours is in each.
+    while times.len() < 5 && times.iter().all(|took| *took >= Duration::from_secs(3)) {
+        let left = stores(&plan);
+        app.kill();
+        // A signal that comes with its death would have come by now.
+        std::thread::sleep(Duration::from_millis(100));
+        let now = running(&plan);
+        assert!(left.iter().all(|pid| now.contains(pid)), "the stores died, too: {now:?} of {left:?}");
+        let began = Instant::now();
+        app = plan.start();
+        times.push(began.elapsed());
+        // Stopped, or taken over.
+        let (now, stores) = (running(&plan), stores(&plan));
+        assert!(left.iter().all(|pid| stores.contains(pid) || !now.contains(pid)), "{left:?} are beside {stores:?}");
+        assert_eq!(app.login(&person.email, PASSWORD).await.status, 200);
+        assert_eq!(app.get("/readyz", &person).await.json()["redis"], "ok");
+    }
+    assert!(times.iter().any(|took| *took < Duration::from_secs(3)), "{times:?}");
+    ends_alone(&mut app, &plan, Signal::TERM);
 }
