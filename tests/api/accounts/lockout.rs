@@ -2,14 +2,18 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use playhouse::cache::keys::LOCKOUT_SCRIPT;
 use reqwest::Method;
 use serde_json::json;
 
 use super::{at_once, fresh_email, message, patient, retry_after};
-use crate::support::{
-    app::{Answer, App, eventually},
-    people::PASSWORD,
-    stores::TestDb,
+use crate::{
+    statistics::ask,
+    support::{
+        app::{Answer, App, eventually},
+        people::PASSWORD,
+        stores::TestDb,
+    },
 };
 
 #[actix_web::test]
@@ -71,6 +75,44 @@ async fn a_block_ends_after_its_time() {
     }
     let freed = || async { app.login(&person.email, PASSWORD).await.status == 200 };
     assert!(eventually(Duration::from_secs(10), freed).await);
+}
+
+#[actix_web::test]
+async fn a_wrong_password_counts_for_the_time_of_the_window_and_no_longer() {
+    let db = TestDb::create();
+    let app = patient(&db).with("PLAYHOUSE_AUTH__LOCKOUT_WINDOW_SECONDS", "3").start();
+    let person = app.register().await;
+    for _ in 0..4 {
+        assert_eq!(app.login(&person.email, "a wrong password").await.status, 401);
+    }
+    // By the clock of Redis, which no test moves.
+    tokio::time::sleep(Duration::from_millis(3100)).await;
+    let answer = app.login(&person.email, "a wrong password").await;
+    assert!(message(&answer).ends_with("Tries left: 4."), "{}", message(&answer));
+}
+
+#[test]
+fn a_try_that_nobody_ends_counts_as_a_wrong_one_after_its_life_though_others_are_open() {
+    let db = TestDb::create();
+    // A try, told to Redis as a node tells it: five at most, in an hour, and a block of an hour.
+    let step = |what: &str, id: &str, life: u64| {
+        let mut command = redis::cmd("EVAL");
+        command.arg(LOCKOUT_SCRIPT).arg(3);
+        for part in ["tries", "open", "block"] {
+            command.arg(format!("{}:a-pair:{part}", db.prefix()));
+        }
+        command.arg(what).arg(id).arg(5).arg(3_600_000).arg(3_600_000).arg(life);
+        ask::<(String, i64)>(&db.redis_url(), &command)
+    };
+    let left = |number: i64| ("left".to_owned(), number);
+    // Four of a node that dies, and one of another node, that goes on.
+    for (at, id) in ["a", "b", "c", "d"].into_iter().enumerate() {
+        assert_eq!(step("begin", id, 500), left(4 - i64::try_from(at).unwrap()));
+    }
+    assert_eq!(step("begin", "e", 60_000), left(0));
+    std::thread::sleep(Duration::from_millis(550));
+    assert_eq!(step("wrong", "e", 60_000), left(0), "the fifth wrong one");
+    assert_eq!(step("begin", "f", 60_000).0, "blocked");
 }
 
 async fn login_from(app: &App, address: &str, email: &str, password: &str) -> Answer {
