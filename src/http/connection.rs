@@ -36,3 +36,25 @@ impl ReaderLimits {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::rt::net::TcpListener;
+
+    use super::*;
+    use crate::settings::Settings;
+
+    #[actix_web::test]
+    async fn a_connection_that_is_taken_has_what_the_settings_say() {
+        let mut http = Settings::from_variables(config::Map::new()).unwrap().http;
+        (http.stalled_reader_seconds, http.unsent_bytes) = (7, 54_321);
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let _peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (taken, _) = listener.accept().await.unwrap();
+        assert!(!taken.nodelay().unwrap(), "it needs no setting");
+        ReaderLimits::new(&http).set(&taken);
+        assert!(taken.nodelay().unwrap());
+        assert_eq!(rustix::net::sockopt::tcp_user_timeout(&taken).unwrap(), 7000);
+        assert_eq!(SockRef::from(&taken).tcp_notsent_lowat().unwrap(), 54_321);
+    }
+}

@@ -20,3 +20,20 @@ pub(super) fn guarded(path: &Path, demuxer: &str) -> Vec<OsString> {
     words.extend(["-i".into(), file]);
     words
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tool_opens_files_alone_and_by_one_demuxer_alone() {
+        let given = |demuxer: &str| {
+            let words = guarded(Path::new("/media/ab/cd"), demuxer).into_iter();
+            words.map(|word| word.into_string().unwrap()).collect::<Vec<_>>().join(" ")
+        };
+        let limits = "-protocol_whitelist file -format_whitelist";
+        // What limits an input goes before it.
+        assert_eq!(given("matroska"), format!("{limits} matroska -i file:/media/ab/cd"));
+        assert_eq!(given("png_pipe"), format!("{limits} png_pipe -f png_pipe -i file:/media/ab/cd"));
+    }
+}

@@ -389,8 +389,9 @@ mod tests {
 
     #[tokio::test]
     async fn limits_hold() {
-        let output = tools(5000, PLENTY).run(shell("ulimit -v; ulimit -f; ulimit -c; ulimit -t")).await.unwrap();
-        assert_eq!(String::from_utf8(output.stdout).unwrap(), "1048576\n8\n0\n6\n");
+        let output =
+            tools(5000, PLENTY).run(shell("ulimit -v; ulimit -f; ulimit -c; ulimit -t; ulimit -n")).await.unwrap();
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), "1048576\n8\n0\n6\n64\n");
         let error = tools(5000, PLENTY).run(shell("while :; do echo aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa; done")).await;
         assert!(matches!(error, Err(ToolError::TooMuch(_))));
         let mut missing = shell("");
