@@ -583,6 +583,20 @@ async fn a_head_or_a_body_that_does_not_come_in_time_is_answered_408() {
 }
 
 #[actix_web::test]
+async fn a_connection_that_idles_after_its_answer_is_closed_after_its_time() {
+    let db = TestDb::create();
+    let app = Plan::over(&db).with("PLAYHOUSE_HTTP__KEEP_ALIVE_SECONDS", "1").start();
+    let mut kept = TcpStream::connect(app.address()).unwrap();
+    // Long before the time that a head may take, which ends connections, too.
+    kept.set_read_timeout(Some(Duration::from_secs(8))).unwrap();
+    kept.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    kept.read_to_string(&mut answer).expect("its end");
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert!(!answer.to_lowercase().contains("connection: close"), "{answer}");
+}
+
+#[actix_web::test]
 async fn a_fault_is_one_line_in_the_log_with_its_cause_and_the_client_sees_none_of_it() {
     let db = TestDb::create();
     let (app, log) = Plan::over(&db).with("PLAYHOUSE_LOG__FORMAT", "json").start_logging();

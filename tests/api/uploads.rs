@@ -1,10 +1,10 @@
 //! Uploads that are refused, break off, stand still or come in masses.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{
-    future::join_all,
+    future::{Either, join_all, select},
     stream::{self, StreamExt as _},
 };
 use reqwest::{
@@ -218,6 +218,28 @@ async fn a_sender_that_pauses_too_long_gets_408() {
         stream.write_all(piece).await.expect("a piece");
     }
     assert_eq!(status(&mut stream).await, Some(201));
+}
+
+#[actix_web::test]
+async fn a_sender_that_drips_gets_408() {
+    let db = TestDb::create();
+    let app = Plan::over(&db).with("PLAYHOUSE_HTTP__UPLOAD_IDLE_TIMEOUT_MS", "1000").start();
+    let owner = app.register().await;
+    let (stream, rest) = app.half_upload(&owner, &padded(mp4(), 1_000_000)).await;
+    let (mut answer, mut body) = stream.into_split();
+    // Each byte comes long before its time is over; all together are too few.
+    let dripping = async {
+        for byte in rest.chunks(1).take(200) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            body.write_all(byte).await.expect("a byte");
+        }
+    };
+    let answered = pin!(status(&mut answer));
+    match select(answered, pin!(dripping)).await {
+        Either::Left((status, _)) => assert_eq!(status, Some(408)),
+        Either::Right(_) => panic!("it drips for ever"),
+    }
+    assert!(agreed(app.media_dir(), &mut db.connect()).is_empty());
 }
 
 #[actix_web::test]

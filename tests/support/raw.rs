@@ -1,7 +1,7 @@
 //! HTTP by hand: requests that a well-behaved client cannot send.
 
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
 
@@ -52,7 +52,7 @@ impl App {
 }
 
 /// The status of the answer that comes; `None` when the connection ends without one.
-pub async fn status(stream: &mut TcpStream) -> Option<u16> {
+pub async fn status(stream: &mut (impl AsyncRead + Unpin)) -> Option<u16> {
     let mut answer = Vec::new();
     let mut piece = [0; 1024];
     while answer.len() < 12 {
