@@ -9,6 +9,7 @@ use self::doc::{List, Schema};
 use super::{
     access::Needs,
     contract::{Contract, Shape},
+    error::ApiError,
     routes::{Operation, Routes},
 };
 use crate::domain::listing::{DEFAULT_LIMIT, FieldKind, LARGEST_LIMIT, LARGEST_PAGE, Listing};
@@ -90,9 +91,10 @@ fn describe(contract: Contract, operation: &Operation) -> Value {
     let parameters: Vec<Value> = parameters.chain(doc.query.iter().map(query_parameter)).collect();
     text.insert("parameters".to_owned(), json!(parameters));
     if let Some(body) = &doc.body {
-        text.insert("requestBody".to_owned(), json!({"required": true, "content": body}));
+        let content = json!({body.kind: {"schema": body.schema}});
+        text.insert("requestBody".to_owned(), json!({"required": true, "content": content}));
     }
-    text.insert("responses".to_owned(), responses(contract.shape(), operation));
+    text.insert("responses".to_owned(), responses(contract, operation));
     Value::Object(text)
 }
 
@@ -101,12 +103,35 @@ fn operation_id(operation: &Operation) -> String {
     format!("{}{path}", operation.method.as_str().to_lowercase())
 }
 
-fn path_parameters(contract: Contract, path: &str) -> impl Iterator<Item = Value> {
+/// What stands in a variable segment of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Variable {
+    /// A number; what is none names nothing.
+    Number,
+    /// A UUID; what is none is wrong.
+    Id,
+    /// What the operation says.
+    Word,
+}
+
+/// The variable segments of a path, by their names.
+fn variables(contract: Contract, path: &str) -> impl Iterator<Item = (&str, Variable)> {
     path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}')).map(move |name| {
-        let schema = match (name, contract) {
-            ("id", Contract::Casting) => json!({"type": "integer", "minimum": 1, "maximum": i32::MAX}),
-            ("id" | "session", _) => json!({"type": "string", "format": "uuid"}),
-            _ => json!({"type": "string"}),
+        let variable = match (name, contract) {
+            ("id", Contract::Casting) => Variable::Number,
+            ("id" | "session", _) => Variable::Id,
+            _ => Variable::Word,
+        };
+        (name, variable)
+    })
+}
+
+fn path_parameters(contract: Contract, path: &str) -> impl Iterator<Item = Value> {
+    variables(contract, path).map(|(name, variable)| {
+        let schema = match variable {
+            Variable::Number => json!({"type": "integer", "minimum": 1, "maximum": i32::MAX}),
+            Variable::Id => json!({"type": "string", "format": "uuid"}),
+            Variable::Word => json!({"type": "string"}),
         };
         json!({"name": name, "in": "path", "required": true, "schema": schema})
     })
@@ -185,8 +210,8 @@ fn listing_parameters(listing: &Listing) -> Vec<Value> {
     all
 }
 
-fn responses(shape: Shape, operation: &Operation) -> Value {
-    let doc = &operation.doc;
+fn responses(contract: Contract, operation: &Operation) -> Value {
+    let (shape, doc) = (contract.shape(), &operation.doc);
     let error = json!({"content": {"application/json": {"schema": {"$ref": format!("#/components/schemas/{}", error_name(shape))}}}});
     let mut all = Map::new();
     let schema = match (&doc.data, doc.content) {
@@ -210,8 +235,16 @@ fn responses(shape: Shape, operation: &Operation) -> Value {
         }
         all.insert(status.to_owned(), response);
     };
-    if doc.body.is_some() || !matches!(doc.list, List::No) || !doc.query.is_empty() {
+    let has_id = variables(contract, operation.path).any(|(_, variable)| variable == Variable::Id);
+    if doc.body.is_some() || has_id || !matches!(doc.list, List::No) || !doc.query.is_empty() {
         refuse("400", "Something sent is wrong; the answer names it");
+    }
+    if let Some(body) = &doc.body {
+        refuse("408", "The body did not arrive in time");
+        refuse("413", "The body is too large");
+        if body.must_say && tells_a_wrong_type(contract) {
+            refuse("415", "The body is of another type");
+        }
     }
     match (operation.needs, shape) {
         (Needs::Nothing, _) => {}
@@ -241,6 +274,12 @@ fn responses(shape: Shape, operation: &Operation) -> Value {
         refuse(&status.to_string(), when);
     }
     Value::Object(all)
+}
+
+/// Whether a body of a wrong type has its own status in this contract.
+fn tells_a_wrong_type(contract: Contract) -> bool {
+    let wrong = ApiError::UnsupportedMediaType(String::new());
+    contract.refusal(&wrong).is_none_or(|refusal| refusal.status == wrong.status())
 }
 
 fn envelope(data: Option<&Schema>, list: List) -> Value {

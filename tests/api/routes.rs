@@ -1,6 +1,7 @@
 //! Every route and every kind of caller, and what holds for every route: the description, the
 //! slash, HEAD, the ids, the headers, the other origins.
 
+mod described;
 mod external;
 mod headers;
 mod keys;
@@ -431,36 +432,6 @@ async fn the_table_has_every_route_of_the_description_and_no_other() {
     let unknown: Vec<_> = tabled.difference(&described).collect();
     assert!(missing.is_empty(), "routes that are not in the table: {missing:?}");
     assert!(unknown.is_empty(), "rows that are no routes: {unknown:?}");
-}
-
-#[actix_web::test]
-async fn every_status_that_the_table_has_for_channels_casting_and_images_is_described() {
-    let db = TestDb::create();
-    let app = App::start(&db);
-    let document = Answer::of(app.request(Method::GET, "/api-docs/openapi.json", None)).await.json();
-    let rows = TABLE.iter().filter_map(|row| {
-        let error = match Shape::of(row.1) {
-            Shape::Response => "ResponseError",
-            Shape::Success => "SuccessError",
-            Shape::Error => "PlainError",
-            Shape::Envelope | Shape::Detail => return None,
-        };
-        Some((row, error))
-    });
-    let mut compared = 0;
-    for ((method, path, _, statuses), error) in rows {
-        let responses = &document["paths"][described_as(path)][method.to_lowercase()]["responses"];
-        for status in statuses {
-            let described = &responses[status.to_string()];
-            assert!(described["description"].is_string(), "{method} {path}: {status} is not described");
-            if *status >= 400 {
-                let schema = &described["content"]["application/json"]["schema"]["$ref"];
-                assert_eq!(schema, &format!("#/components/schemas/{error}"), "{method} {path}: {status}");
-            }
-            compared += 1;
-        }
-    }
-    assert!(compared > 100, "only {compared} compared");
 }
 
 /// The caller of a column; signed in anew where the request ends that sign-in.

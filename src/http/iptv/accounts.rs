@@ -24,6 +24,8 @@ use crate::{
 
 type Answer = Result<HttpResponse, ApiError>;
 
+const TOO_MANY_TRIES: &str = "Too many wrong passwords; see Retry-After";
+
 /// Public paths, and accounts.
 pub(super) fn routes(routes: Routes) -> Routes {
     routes
@@ -32,18 +34,49 @@ pub(super) fn routes(routes: Routes) -> Routes {
             register,
             doc("Make an account").takes::<Registration>().gives::<UserDto>().creates(),
         )
-        .post("/users/login", login, doc("Sign in").takes::<Login>().gives::<SignInDto>())
-        .post("/users/refresh", refresh, doc("New tokens for a refresh token").takes::<Refresh>().gives::<SignInDto>())
+        .post(
+            "/users/login",
+            login,
+            doc("Sign in").takes::<Login>().gives::<SignInDto>().refuses(&[
+                (401, "An unknown name or a wrong password; says how many tries are left"),
+                (429, TOO_MANY_TRIES),
+            ]),
+        )
+        .post(
+            "/users/refresh",
+            refresh,
+            doc("New tokens for a refresh token")
+                .takes::<Refresh>()
+                .gives::<SignInDto>()
+                .refuses(&[(401, "The refresh token does not hold, or was used before, which ends its sign-in")]),
+        )
         .post("/users/logout", logout, doc("End the sign-in that the token follows from"))
         .get("/users", list, doc("List one's own account; an owner, all").gives::<UserDto>().lists(&LISTING))
-        .get("/users/{id}", read, doc("Read one's own account; an owner, any").gives::<UserDto>())
+        .get(
+            "/users/{id}",
+            read,
+            doc("Read one's own account; an owner, any")
+                .gives::<UserDto>()
+                .refuses(&[(403, "Another's account; the right is missing")]),
+        )
         .get("/me", me, doc("Read one's own account").gives::<UserDto>())
         .patch(
             "/users/{id}",
             change,
-            doc("Change one's own account; an owner, any, and roles").takes::<UserChangeBody>().gives::<UserDto>(),
+            doc("Change one's own account; an owner, any, and roles")
+                .takes::<UserChangeBody>()
+                .gives::<UserDto>()
+                .refuses(&[
+                    (400, "Something sent is wrong, or the last owner would be none; the answer names it"),
+                    (429, TOO_MANY_TRIES),
+                ]),
         )
-        .delete("/users/{id}", remove, doc("Remove one's own account; an owner, any"))
+        .delete(
+            "/users/{id}",
+            remove,
+            doc("Remove one's own account; an owner, any")
+                .refuses(&[(400, "The id is none, or the account is the last owner's")]),
+        )
 }
 
 async fn register(_: Open, state: State, Json(body): Json<Registration>) -> Answer {

@@ -27,10 +27,22 @@ type Answer = Result<HttpResponse, ApiError>;
 /// Uploads and their facts.
 pub(super) fn routes(routes: Routes) -> Routes {
     routes
-        .post("/files", create, doc("Upload a file").takes_file().gives::<FileDto>().creates())
+        .post(
+            "/files",
+            create,
+            doc("Upload a file").takes_file().gives::<FileDto>().creates().refuses(&[
+                (413, "Too large, or over the account's quota"),
+                (415, "No form, or a file whose bytes are of no accepted type"),
+            ]),
+        )
         .get("/files", list, doc("List the files one may see").gives::<FileDto>().lists(&LISTING))
         .get("/files/{id}", read, doc("Read what is known of a file").gives::<FileDto>())
-        .delete("/files/{id}", remove, doc("Remove a file that nothing refers to"))
+        .delete(
+            "/files/{id}",
+            remove,
+            doc("Remove a file that nothing refers to")
+                .refuses(&[(400, "The id is none, or something still refers to the file; says what")]),
+        )
 }
 
 async fn create(allowed: Allowed<UploadFiles>, state: State, request: HttpRequest, payload: web::Payload) -> Answer {

@@ -10,12 +10,22 @@ use crate::{domain::listing::Listing, http::body::Body};
 pub struct Doc {
     pub(super) summary: &'static str,
     pub(super) status: u16,
-    pub(super) body: Option<Value>,
+    pub(super) body: Option<Taken>,
     pub(super) data: Option<Schema>,
     pub(super) list: List,
     pub(super) query: &'static [Parameter],
     pub(super) content: &'static str,
     pub(super) refusals: &'static [(u16, &'static str)],
+}
+
+/// What an operation takes as its body.
+#[derive(Clone)]
+pub(super) struct Taken {
+    /// Its type.
+    pub(super) kind: &'static str,
+    pub(super) schema: Value,
+    /// Whether a body that does not say that it is of this type is refused for that alone.
+    pub(super) must_say: bool,
 }
 
 /// Whether an operation gives one thing or many.
@@ -97,32 +107,28 @@ impl Doc {
     /// The body is a `T`.
     #[must_use]
     pub fn takes<T: Body>(mut self) -> Self {
-        self.body = Some(json!({"application/json": {"schema": T::schema()}}));
+        self.body = Some(Taken { kind: "application/json", schema: T::schema(), must_say: true });
         self
     }
 
     /// The body is a form with one file.
     #[must_use]
-    pub fn takes_file(mut self) -> Self {
-        self.body = Some(json!({"multipart/form-data": {"schema": {
-            "type": "object",
-            "required": ["file"],
-            "properties": {
-                "file": {"type": "string", "contentMediaType": "application/octet-stream"},
-                "type": {"type": "string", "enum": ["image", "video", "audio", "subtitle", "other"]},
-            },
-        }}}));
-        self
+    pub fn takes_file(self) -> Self {
+        self.takes_form(&json!({
+            "file": {"type": "string", "contentMediaType": "application/octet-stream"},
+            "type": {"type": "string", "enum": ["image", "video", "audio", "subtitle", "other"]},
+        }))
     }
 
     /// The body is a form with one file, of a kind that the operation says.
     #[must_use]
-    pub fn takes_image(mut self) -> Self {
-        self.body = Some(json!({"multipart/form-data": {"schema": {
-            "type": "object",
-            "required": ["file"],
-            "properties": {"file": {"type": "string", "contentMediaType": "application/octet-stream"}},
-        }}}));
+    pub fn takes_image(self) -> Self {
+        self.takes_form(&json!({"file": {"type": "string", "contentMediaType": "application/octet-stream"}}))
+    }
+
+    fn takes_form(mut self, parts: &Value) -> Self {
+        let schema = json!({"type": "object", "required": ["file"], "properties": parts});
+        self.body = Some(Taken { kind: "multipart/form-data", schema, must_say: true });
         self
     }
 
@@ -197,10 +203,10 @@ impl Doc {
         self
     }
 
-    /// The body is the bytes of a file of this type.
+    /// The body is the bytes of a file of this type, which they show whatever is said of them.
     #[must_use]
-    pub fn takes_bytes(mut self, kind: &str) -> Self {
-        self.body = Some(json!({kind: {"schema": {}}}));
+    pub fn takes_bytes(mut self, kind: &'static str) -> Self {
+        self.body = Some(Taken { kind, schema: json!({}), must_say: false });
         self
     }
 

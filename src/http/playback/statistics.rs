@@ -58,7 +58,11 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .get("/stats/episodes/{id}", of_episode, doc("Statistics of an episode").gives::<TitleDto>())
         .get("/stats/series/{id}", of_series, doc("Statistics of a series").gives::<TitleDto>())
         .get("/stats/files/{id}", of_file, doc("Statistics of a file").gives::<TitleDto>())
-        .get("/stats/videos/{hash}", of_video, doc("Statistics of a channel's video").gives::<TitleDto>())
+        .get(
+            "/stats/videos/{hash}",
+            of_video,
+            doc("Statistics of a channel's video").gives::<TitleDto>().refuses(&[(400, "No hash path")]),
+        )
 }
 
 /// Seconds of so many milliseconds.
