@@ -68,6 +68,42 @@ const LIBRARIES: [(&str, &[&str]); 9] = [
     ("object_store", &["storage"]),
 ];
 
+/// Where requests are led to what answers them. Everywhere else operations are declared with `Routes`, which has them
+/// described, and in the table that is held against the description.
+const ROUTERS: [&str; 2] = ["http/routes.rs", "http/ops/swagger.rs"];
+
+/// Calls that lead requests somewhere, and who may make them beside the routers.
+const ROUTING: [(&str, &[&str]); 4] = [
+    (".service(", &[]),
+    (".route(", &[]),
+    (".default_service(", &["http/mod.rs"]),
+    (".configure(", &["http/server.rs"]),
+];
+
+/// What such calls are given: the names that `actix_web` and its `web` have for it.
+const ROUTES: [&str; 20] = [
+    "web::resource",
+    "web::scope",
+    "web::route",
+    "web::service",
+    "web::redirect",
+    "web::get",
+    "web::post",
+    "web::put",
+    "web::patch",
+    "web::delete",
+    "web::head",
+    "web::method",
+    "Resource",
+    "Route",
+    "Scope",
+    "get",
+    "post",
+    "put",
+    "patch",
+    "delete",
+];
+
 /// The source without comments and without what is in quotes.
 fn code(source: &str) -> String {
     let mut code = String::new();
@@ -197,6 +233,22 @@ fn broken(file: &Path, source: &str) -> Vec<String> {
     wrong
 }
 
+/// What in this file leads requests somewhere, and may not.
+fn routing(file: &Path, source: &str) -> Vec<String> {
+    // Tests route to what they test; they stand at the end, or in a file of their own.
+    let source = source.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    let name = file.to_str().expect("UTF-8");
+    if ROUTERS.contains(&name) || name.ends_with("/tests.rs") {
+        return Vec::new();
+    }
+    let code = code(source);
+    let calls = ROUTING.iter().filter(|(call, may)| code.contains(call) && !may.contains(&name)).map(|(call, _)| *call);
+    let below_web = paths_from(&code, "web::").into_iter().map(|path| format!("web::{path}"));
+    let named: BTreeSet<String> = paths_from(&code, "actix_web::").into_iter().chain(below_web).collect();
+    let given = ROUTES.iter().filter(|route| named.contains(**route)).copied();
+    calls.chain(given).map(|what| format!("{name} leads requests somewhere: {what}")).collect()
+}
+
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).expect("the sources").flatten() {
         let path = entry.path();
@@ -228,6 +280,48 @@ fn arrows_go_one_way() {
     assert!(known["http"].iter().any(|path| path.starts_with("actors::")), "{known:?}");
     assert!(known["actors"].iter().any(|path| path.starts_with("db::queries")), "{known:?}");
     assert!(known["db"].contains("domain::ids::SeriesId"), "{known:?}");
+}
+
+#[test]
+fn requests_are_led_by_the_declared_routes_alone() {
+    let source = root().join("src");
+    let mut files = Vec::new();
+    sources(&source, &mut files);
+    let found = |file: &PathBuf| routing(file.strip_prefix(&source).unwrap(), &fs::read_to_string(file).unwrap());
+    assert_eq!(files.iter().flat_map(found).collect::<Vec<_>>(), Vec::<String>::new());
+    // Who may does: these names are still the ones.
+    for router in ROUTERS {
+        let text = code(&fs::read_to_string(source.join(router)).unwrap());
+        assert!(text.contains(".service(") && text.contains(".route(") && text.contains("web::scope("), "{router}");
+    }
+}
+
+#[test]
+fn a_route_that_is_not_declared_is_caught() {
+    for (file, text) in [
+        ("http/mod.rs", "fn f() { config.service(web::resource(\"/x\").to(x)); }"),
+        ("http/mod.rs", "fn f() { config.route(\"/x\", x); }"),
+        ("http/iptv/files.rs", "fn f() { config\n    .service(files); }"),
+        ("http/iptv/files.rs", "fn f() -> Scope { web::scope(\"/x\") }"),
+        ("http/iptv/files.rs", "use actix_web::{HttpRequest, web::{self, resource}};"),
+        ("http/iptv/files.rs", "use actix_web::{HttpRequest, web};\nfn f() { x(web::get().to(y)); }"),
+        ("http/iptv/files.rs", "use actix_web::{Resource, HttpRequest};"),
+        ("http/iptv/files.rs", "#[actix_web::get(\"/x\")]\nasync fn x() {}"),
+        ("http/ops/mod.rs", "use actix_web::get;\n#[get(\"/x\")]\nasync fn x() {}"),
+        ("http/server.rs", "fn f() { App::new().default_service(x); }"),
+        ("startup/mod.rs", "fn f() { App::new().configure(x); }"),
+    ] {
+        assert_ne!(routing(Path::new(file), text), Vec::<String>::new(), "{file}: {text}");
+    }
+    for (file, text) in [
+        ("http/routes.rs", "fn f() { config.service(web::scope(\"/x\")); }"),
+        ("http/mod.rs", "fn f() { config.default_service(web::to(routes::no_such_path)); }"),
+        ("http/iptv/files.rs", "fn f() { web::block(x); }\n#[cfg(test)]\nmod tests {\n fn f() { x.route(y); } }"),
+        ("http/iptv/files.rs", "// x.route(y)\nfn f() { routes.get(\"/files\", list, doc(\".service(\")) }"),
+        ("db/mod.rs", "fn f() { std::thread::scope(x); }"),
+    ] {
+        assert_eq!(routing(Path::new(file), text), Vec::<String>::new(), "{file}: {text}");
+    }
 }
 
 #[test]

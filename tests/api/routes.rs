@@ -2,6 +2,7 @@
 //! slash, HEAD, the ids, the headers, the other origins.
 
 mod described;
+mod documentation;
 mod external;
 mod headers;
 mod keys;
