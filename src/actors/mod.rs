@@ -9,6 +9,7 @@ pub mod collections;
 pub mod files;
 pub mod images;
 pub mod operation;
+mod pages;
 pub mod playback;
 pub mod posters;
 pub mod statistics;

@@ -121,6 +121,26 @@ impl ListQuery {
         statement.get_result(conn)
     }
 
+    /// As [`ListQuery::extent`]; but a page of a walk by cursor has the total that its first page was told, and only
+    /// looks the parent up, if there is one. For lists that change too often for a kept total to be of use.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn extent_of_walk(&self, conn: &mut PgConnection) -> QueryResult<Extent> {
+        let Some(total) = self.request.walk_total else { return self.extent(conn) };
+        let Some(parent) = self.parent else { return Ok(Extent { total, parent: Some(Uuid::nil()) }) };
+        let mut statement = Statement { keep: true, ..Statement::default() };
+        statement.sql("SELECT ").bind_count(total).sql("::bigint AS total, (");
+        statement.template(parent.lookup, &Value::Id(parent.id)).sql(") AS parent");
+        statement.get_result(conn)
+    }
+
+    /// Which rows the list has, in one spelling: the same for lists with the same total.
+    #[must_use]
+    pub fn rows_spelling(&self) -> String {
+        format!("{}?{:?}&{:?}{:?}", self.listing.table, self.narrow, self.request.filters, self.request.q)
+    }
+
     /// Reads the page: one statement.
     ///
     /// # Errors
@@ -142,6 +162,7 @@ impl ListQuery {
             table: self.listing.table.to_owned(),
             spelling: self.request.spelling.clone(),
             keys: last.keys.clone(),
+            total: Some(total),
         });
         Ok(Page {
             items: rows.into_iter().map(|listed| listed.row).collect(),

@@ -191,6 +191,8 @@ pub struct ListRequest {
     pub limit: u32,
     /// Filters, `q` and `sort` as they came, in one spelling: the same for the same list.
     pub spelling: String,
+    /// The total that the cursor brings along, as the client sent it: worth no more than what is told to that client.
+    pub walk_total: Option<i64>,
 }
 
 impl ListRequest {
@@ -199,12 +201,6 @@ impl ListRequest {
     pub fn pairs(&self) -> Vec<(String, String)> {
         // Written by `parse`: it reads back.
         serde_json::from_str(&self.spelling).unwrap_or_default()
-    }
-
-    /// The filters alone, in one spelling: the same for lists with the same total.
-    #[must_use]
-    pub fn filter_spelling(&self) -> String {
-        format!("{:?}{:?}", self.filters, self.q)
     }
 }
 

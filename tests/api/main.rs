@@ -59,6 +59,7 @@ mod statistics;
 mod store_move;
 mod stores;
 mod tokens;
+mod totals;
 mod tour;
 mod uploads;
 mod user_command;

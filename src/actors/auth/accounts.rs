@@ -8,7 +8,7 @@ use secrecy::SecretString;
 
 use super::{Auth, AuthError, Caller, error::Taken};
 use crate::{
-    actors::files::remove_later,
+    actors::{files::remove_later, pages::page, write::write},
     cache::{Kind, Scope},
     db::{
         listing::{ListQuery, Narrow},
@@ -24,6 +24,9 @@ use crate::{
         text::{Email, MiddleName, Name, Username},
     },
 };
+
+/// Every list of accounts and its total.
+pub(in crate::actors) const ALL_ACCOUNTS: Scope = Scope::List(Kind::Accounts);
 
 /// A change of an account.
 #[derive(Debug, Clone)]
@@ -44,7 +47,7 @@ impl Auth {
     pub async fn register(&self, new: NewUser) -> Result<User, AuthError> {
         let hash = self.passwords.hash(new.password.clone().into_secret()).await?;
         let roles = FirstRoles::FirstOwns(self.registration_roles.clone());
-        let stored = self.db.run(move |conn| make(conn, new, hash, roles, |_, row| Ok(row))).await;
+        let stored = self.making(move |conn| make(conn, new, hash, roles, |_, row| Ok(row))).await;
         Ok(User::try_from(stored?)?)
     }
 
@@ -66,14 +69,10 @@ impl Auth {
         let own = Narrow { condition: "t.id = {}", id: caller.user_id.uuid() };
         let narrow = if caller.is_owner() { Vec::new() } else { vec![own] };
         let query = ListQuery { listing: &users::LISTING, request, narrow, parent: None };
-        self.db
-            .list(query.request.q.is_some(), move |conn| {
-                let extent = query.extent(conn)?;
-                let Page { items, total, next } = query.page::<UserRow>(conn, extent.total)?;
-                let items = items.into_iter().map(User::try_from).collect::<Result<_, _>>()?;
-                Ok(Page { items, total, next })
-            })
-            .await
+        let page: Result<Page<UserRow>, AuthError> = page(&self.db, &self.cache, query, &[ALL_ACCOUNTS]).await;
+        let Page { items, total, next } = page?;
+        let items = items.into_iter().map(User::try_from).collect::<Result<_, _>>()?;
+        Ok(Page { items, total, next })
     }
 
     /// Changes an account: one's own, or any for an owner. A new password, e-mail address or set
@@ -104,15 +103,24 @@ impl Auth {
             }
         }
         // A channel is called as its account is.
-        let renamed = if change.username.is_some() { Scope::every(Kind::Videos).to_vec() } else { Vec::new() };
+        let mut scopes = vec![ALL_ACCOUNTS];
+        scopes.extend(change.username.iter().flat_map(|_| Scope::every(Kind::Videos)));
         let planned = Planned { id, confirmed, at: self.clock.now(), change: self.hashed(change).await? };
-        let row = self.ending_with(id, renamed, move |conn| {
+        let row = self.ending_with(id, scopes, move |conn| {
             let names =
                 Names { email: planned.change.email.clone(), username: planned.change.username.clone(), own: Some(id) };
             conn.transaction(|conn| apply(conn, planned)).map_err(|error| names.all_taken(conn, error))
         });
         let row = row.await?;
         Ok(User::try_from(row)?)
+    }
+
+    /// Runs work that makes an account: the lists of accounts move on.
+    pub(super) async fn making<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut PgConnection) -> Result<T, AuthError> + Send + 'static,
+    ) -> Result<T, AuthError> {
+        write(&self.db, &self.cache, vec![ALL_ACCOUNTS], work).await
     }
 
     async fn hashed(&self, change: UserChange) -> Result<UserChangeRow, AuthError> {
@@ -140,7 +148,10 @@ impl Auth {
     pub async fn remove_user(&self, caller: &Caller, id: UserId) -> Result<(), AuthError> {
         allow_change(caller, id)?;
         let now = self.clock.now();
-        self.ending_with(id, Scope::every(Kind::Videos).to_vec(), move |conn| {
+        // Its files are nobody's, or gone.
+        let mut scopes = vec![ALL_ACCOUNTS, Scope::List(Kind::Files)];
+        scopes.extend(Scope::every(Kind::Videos));
+        self.ending_with(id, scopes, move |conn| {
             conn.transaction(|conn| {
                 keep_an_owner(conn, id)?;
                 // The account before the channel and the channel before videos, as everyone takes them; and

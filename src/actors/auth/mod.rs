@@ -30,6 +30,7 @@ use diesel::PgConnection;
 
 pub use crate::db::queries::{api_keys::LISTING as KEY_LISTING, users::LISTING};
 
+pub(super) use self::accounts::ALL_ACCOUNTS;
 pub use self::{
     accounts::AccountChange,
     api_keys::MadeKey,

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{
     AuthError, AuthStartError, Clock,
-    accounts::{FirstRoles, Planned, apply, make, names_of},
+    accounts::{ALL_ACCOUNTS, FirstRoles, Planned, apply, make, names_of},
     passwords::Passwords,
 };
 use crate::{
@@ -120,7 +120,10 @@ impl Operator {
         };
         let stored: Result<_, AuthError> =
             self.db.run(move |conn| make(conn, new, hash, roles, |_, row| Ok(row))).await;
-        Ok(User::try_from(stored?)?)
+        let user = User::try_from(stored?)?;
+        // A node that does not hear of it has the old total of its list until that expires.
+        self.tell(&[ALL_ACCOUNTS]).await;
+        Ok(user)
     }
 
     /// Accounts in the order in which they were made, from behind `after` on; none are left where it gives none.
@@ -195,7 +198,7 @@ impl Operator {
         let work = move |conn: &mut PgConnection| conn.transaction(|conn| apply(conn, planned));
         let stored: Result<UserRow, AuthError> = self.db.run(work).await;
         let told = match &stored {
-            Ok(_) | Err(AuthError::Store(_)) => self.tell(id).await,
+            Ok(_) | Err(AuthError::Store(_)) => self.tell(&[Scope::account(id), ALL_ACCOUNTS]).await,
             // Nothing is stored that anybody would have to hear of.
             Err(_) => Told::Nobody,
         };
@@ -203,10 +206,10 @@ impl Operator {
     }
 
     /// This process ends soon, and with it whatever the cache would tell later: so it is tried until it is told.
-    async fn tell(&self, id: UserId) -> Told {
+    async fn tell(&self, scopes: &[Scope]) -> Told {
         let end = Instant::now() + PATIENCE;
         loop {
-            let told = self.cache.tell(&[Scope::account(id)]).await;
+            let told = self.cache.tell(scopes).await;
             if told != Told::Unanswered || Instant::now() > end {
                 return told;
             }

@@ -127,7 +127,7 @@ impl Auth {
             updated_at: now,
             ..UserChangeRow::default()
         };
-        self.ending(account, move |conn| {
+        self.ending_with(account, vec![accounts::ALL_ACCOUNTS], move |conn| {
             conn.transaction(|conn| {
                 let before = users::credentials_locked(conn, account)?.ok_or(AuthError::WrongResetToken)?;
                 if before.disabled_at.is_some() || !resets::take(conn, &digest, now)? {

@@ -129,7 +129,7 @@ impl Auth {
             let row = users::credentials(conn, user.id.into())?.ok_or(AuthError::NotFound)?;
             Ok((row, opening))
         };
-        let stored: Result<_, AuthError> = self.db.run(move |conn| make(conn, new, hash, roles, open)).await;
+        let stored: Result<_, AuthError> = self.making(move |conn| make(conn, new, hash, roles, open)).await;
         let (row, opening) = stored?;
         self.signed_in(row, opening)
     }

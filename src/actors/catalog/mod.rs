@@ -11,17 +11,17 @@ mod resource;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 pub use constraints::{CatalogError, WrongReference, refused};
-use diesel::{Connection as _, PgConnection};
+use diesel::Connection as _;
 pub use nests::{GENRE_SEASONS, GENRE_SERIES, Nest, SEASON_EPISODES, SERIES_EPISODES, SERIES_SEASONS};
 pub use references::{Reference, Refers, with_all_wrong, wrong_among};
 pub use resource::{Listed, Resource};
 use uuid::Uuid;
 
-use super::write::write;
+use super::{pages::page, write::write};
 use crate::{
-    cache::{Cache, Scope, Stamp},
+    cache::{Cache, Scope},
     db::{
-        Db, DbError,
+        Db,
         listing::{ListQuery, find},
     },
     domain::listing::{ListRequest, Page},
@@ -104,8 +104,7 @@ impl Catalog {
         let mut scopes = vec![Scope::List(R::KIND)];
         scopes.extend(nest.iter().flat_map(Nest::through).map(|kind| Scope::List(*kind)));
         let load = async || {
-            let rows = format!("{}?{within}&{}", R::LISTING.table, request.filter_spelling());
-            let page = self.load_page::<R>(request.clone(), nest, rows, &scopes).await?;
+            let page = self.load_page::<R>(request.clone(), nest, &scopes).await?;
             let (total, next) = (page.total, page.next.as_ref().map(crate::domain::listing::Cursor::encode));
             Ok(ShapedPage { body: (shape.shape)(&(request, page)), total, next }.pack())
         };
@@ -117,38 +116,16 @@ impl Catalog {
         &self,
         request: ListRequest,
         nest: Option<Nest>,
-        rows: String,
         scopes: &[Scope],
     ) -> Result<Page<R>, CatalogError> {
-        let stamp = self.cache.stamp(scopes);
-        let known = self.cache.total(&rows, scopes);
         let query = ListQuery {
             listing: R::LISTING,
             request,
             narrow: nest.iter().map(Nest::children).collect(),
             parent: nest.as_ref().map(Nest::parent),
         };
-        let searches = query.request.q.is_some();
-        let read = move |conn: &mut PgConnection| {
-            let total = if let Some(total) = known {
-                total
-            } else {
-                let extent = query.extent(conn).map_err(DbError::from)?;
-                extent.parent.ok_or(CatalogError::NotFound)?;
-                extent.total
-            };
-            let page = query.page::<R::Row>(conn, total).map_err(DbError::from)?;
-            Ok::<_, CatalogError>((total, page.map(R::from)))
-        };
-        let (total, page) = self.db.list(searches, read).await?;
-        self.keep_total(rows, stamp, total);
-        Ok(page)
-    }
-
-    fn keep_total(&self, rows: String, stamp: Option<Stamp>, total: i64) {
-        if let Some(stamp) = stamp {
-            self.cache.keep_total(rows, stamp, total);
-        }
+        let page: Result<Page<R::Row>, CatalogError> = page(&self.db, &self.cache, query, scopes).await;
+        Ok(page?.map(R::from))
     }
 
     /// Makes a row.

@@ -76,7 +76,9 @@ impl Channels {
         if !caller.may_act_for(account) {
             return Err(ChannelsError::NotYours);
         }
-        self.write(Scope::every(Kind::Videos).to_vec(), move |conn| {
+        let mut scopes = vec![Scope::List(Kind::Files)];
+        scopes.extend(Scope::every(Kind::Videos));
+        self.write(scopes, move |conn| {
             let files = channels::remove(conn, account)?;
             Ok(crate::actors::files::remove_later(conn, &files)?)
         })
@@ -104,7 +106,7 @@ fn changed_video(hash: &HashPath) -> Vec<Scope> {
     vec![Scope::Row(Kind::Videos, hash.scope()), Scope::List(Kind::Videos)]
 }
 
-/// The account has its channel after this; an account without a username gets one.
+/// The account has its channel after this; an account without a username gets one, and the lists of accounts move on.
 fn ensure_channel(conn: &mut PgConnection, account: UserId) -> Result<(), ChannelsError> {
     if channels::of_account(conn, account)?.is_some() {
         return Ok(());

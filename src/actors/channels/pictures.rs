@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use super::{Channels, ChannelsError, ensure_channel};
 use crate::{
-    actors::files::{Arrival, FilesError, Made, NotKept, OpenFile, Reader, Stop, remove_later},
+    actors::{
+        auth::ALL_ACCOUNTS,
+        files::{Arrival, FilesError, Made, NotKept, OpenFile, Reader, Stop, remove_later},
+    },
     cache::{Kind, Scope},
     db::queries::channels,
     domain::{
@@ -76,7 +79,7 @@ impl Channels {
         };
         let picture = self.files.make(picture).await?;
         // Before the rows of files refer to the account: to open a channel locks it for more.
-        self.write(Vec::new(), move |conn| ensure_channel(conn, account)).await?;
+        self.write(vec![ALL_ACCOUNTS], move |conn| ensure_channel(conn, account)).await?;
         let scopes = vec![Scope::List(Kind::Videos)];
         match self.files.keep(vec![picture], scopes, move |conn, rows| replace(conn, account, &rows)).await {
             Ok(()) => Ok(()),

@@ -4,7 +4,10 @@ use diesel::PgConnection;
 
 use super::{Channels, ChannelsError, changed_video, ensure_channel};
 use crate::{
-    actors::files::{Arrival, Examined, FilesError, Made, NotKept, Stop},
+    actors::{
+        auth::ALL_ACCOUNTS,
+        files::{Arrival, Examined, FilesError, Made, NotKept, Stop},
+    },
     db::{
         DbError,
         queries::{
@@ -58,7 +61,7 @@ impl Channels {
             description: Description::into_string(description),
             created_at: now,
         };
-        self.write(Vec::new(), move |conn| {
+        self.write(vec![ALL_ACCOUNTS], move |conn| {
             ensure_channel(conn, account)?;
             channels::lock(conn, account.uuid())?;
             // One more is announced below.

@@ -188,7 +188,9 @@ impl Channels {
         if !caller.may_act_for(video.channel_id.into()) {
             return Err(ChannelsError::NotYours);
         }
-        self.write(changed_video(&hash), move |conn| {
+        let mut scopes = changed_video(&hash);
+        scopes.push(Scope::List(Kind::Files));
+        self.write(scopes, move |conn| {
             let files = videos::remove(conn, &video)?.ok_or(ChannelsError::NoVideo)?;
             Ok(remove_later(conn, &files)?)
         })

@@ -200,8 +200,8 @@ impl Files {
     }
 
     /// Stores files and their rows, and in the same transaction does `attach` with the rows in their
-    /// order: all of it, or nothing. When this returns, `scopes` have moved on; they do also where the
-    /// caller goes away, or the database's answer comes late.
+    /// order: all of it, or nothing. When this returns, `scopes` and the lists of files have moved on; they do also
+    /// where the caller goes away, or the database's answer comes late.
     ///
     /// # Errors
     /// See [`NotKept`].

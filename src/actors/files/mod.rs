@@ -16,7 +16,7 @@ use foldhash::fast::RandomState;
 use moka::sync::Cache as Held;
 
 use crate::{
-    actors::{auth::Caller, turns::Turns},
+    actors::{auth::Caller, pages::page, turns::Turns},
     cache::{Cache, Kind, Scope, Stamp},
     db::{Db, DbError, listing::ListQuery, queries::files, rows::file::FileRow},
     domain::{
@@ -119,6 +119,10 @@ const fn scopes(id: FileId) -> [Scope; 5] {
         Scope::List(Kind::Casting),
     ]
 }
+
+/// What the lists of files depend on: the files, and what shows them to those who do not see every file.
+const LISTS: [Scope; 4] =
+    [Scope::List(Kind::Files), Scope::List(Kind::Series), Scope::List(Kind::Episodes), Scope::List(Kind::Casting)];
 
 /// The handle. Cheap to clone.
 #[derive(Clone)]
@@ -261,13 +265,8 @@ impl Files {
             Reader::Account(id, looks) => vec![files::seen_by(id.uuid(), looks)],
         };
         let query = ListQuery { listing: &files::LISTING, request, narrow, parent: None };
-        self.db
-            .list(query.request.q.is_some(), move |conn| {
-                let extent = query.extent(conn).map_err(DbError::from)?;
-                let page = query.page::<FileRow>(conn, extent.total).map_err(DbError::from)?;
-                Ok(page.map(StoredFile::from))
-            })
-            .await
+        let page: Result<Page<FileRow>, FilesError> = page(&self.db, &self.cache, query, &LISTS).await;
+        Ok(page?.map(StoredFile::from))
     }
 
     /// Whether bytes can be stored now.
@@ -296,10 +295,10 @@ impl Files {
         tokio::spawn(async move { files.remove_with_row(id).await }).await.map_err(|_| FilesError::Died)?
     }
 
-    /// Forgets what is held open of `id`, here and on every node: it is gone.
+    /// Forgets what is held open of `id`, and the totals of lists, here and on every node: it is gone.
     async fn forget(&self, id: FileId) {
         self.open.invalidate(&id);
-        self.cache.invalidate(&[Scope::Row(Kind::Files, id.uuid())]).await;
+        self.cache.invalidate(&[Scope::Row(Kind::Files, id.uuid()), Scope::List(Kind::Files)]).await;
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
     row_of, with_rows,
 };
 use crate::{
-    cache::Scope,
+    cache::{Kind, Scope},
     db::{DbError, queries::files, rows::file::FileRow},
     domain::ids::FileId,
     storage::{Journaled, StoreError, Swept, until_done},
@@ -52,7 +52,7 @@ impl Files {
     pub(super) async fn store_with_rows<T, R, F>(
         self,
         files: Vec<Examined>,
-        scopes: Vec<Scope>,
+        mut scopes: Vec<Scope>,
         attach: F,
     ) -> Result<T, NotKept<R>>
     where
@@ -60,6 +60,7 @@ impl Files {
         R: Send + 'static,
         F: FnOnce(&mut PgConnection, Vec<FileRow>) -> Result<T, Stop<R>> + Send + 'static,
     {
+        scopes.push(Scope::List(Kind::Files));
         let rows: Vec<FileRow> = files.iter().map(|file| row_of(&file.file)).collect();
         let quota = i64::try_from(self.quota).ok().filter(|quota| *quota > 0);
         let mut journaled = Vec::with_capacity(files.len());
@@ -187,6 +188,10 @@ impl Files {
             .into_iter()
             .map(FileId::from)
             .collect();
+        if !rows.is_empty() {
+            // They are nobody's now.
+            self.cache.invalidate(&[Scope::List(Kind::Files)]).await;
+        }
         for id in ids.into_iter().filter(|id| !rows.contains(id)) {
             self.forget(id).await;
             match self.store.enter(id).await {

@@ -57,7 +57,7 @@ impl Playback {
         let parent = below.map(|(way, id)| way.parent(id));
         let query = ListQuery { listing: &streams::LISTING, request, narrow, parent };
         let read = self.db.run(move |conn| {
-            let extent = query.extent(conn).map_err(DbError::from)?;
+            let extent = query.extent_of_walk(conn).map_err(DbError::from)?;
             extent.parent.ok_or(CatalogError::NotFound)?;
             let page = query.page::<StreamRow>(conn, extent.total).map_err(DbError::from)?;
             Ok::<_, CatalogError>(page.map(Stream::from))
@@ -81,7 +81,7 @@ impl Playback {
             ListQuery { listing: R::LISTING, request, narrow: vec![way.children(id)], parent: Some(way.parent(id)) };
         self.db
             .list(query.request.q.is_some(), move |conn| {
-                let extent = query.extent(conn).map_err(DbError::from)?;
+                let extent = query.extent_of_walk(conn).map_err(DbError::from)?;
                 let owner = UserId::from(extent.parent.ok_or(CatalogError::NotFound)?);
                 if !viewer.may_act_for(owner) {
                     return Err(CatalogError::Forbidden);

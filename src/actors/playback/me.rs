@@ -31,7 +31,7 @@ impl Playback {
         let own = Narrow { condition: "t.user_id = {}", id: account.uuid() };
         let query = ListQuery { listing: &HISTORY, request, narrow: vec![own], parent: None };
         let page = self.db.run(move |conn| {
-            let extent = query.extent(conn).map_err(refused)?;
+            let extent = query.extent_of_walk(conn).map_err(refused)?;
             query.page::<ViewingRow>(conn, extent.total).map_err(refused)
         });
         let mut page = page.await?.map(Viewing::from);

@@ -20,13 +20,16 @@ pub struct Cursor {
     /// The values of the sort keys of the last row seen, as the database writes them.
     #[serde(rename = "k")]
     pub keys: Vec<String>,
+    /// Rows in the whole list, as the page told it that handed the cursor out.
+    #[serde(rename = "n", default)]
+    pub total: Option<i64>,
 }
 
 impl Cursor {
     /// The form on the wire.
     #[must_use]
     pub fn encode(&self) -> String {
-        // Strings alone: serialising them cannot fail.
+        // Strings and a number: serialising them cannot fail.
         URL_SAFE_NO_PAD.encode(serde_json::to_vec(self).unwrap_or_default())
     }
 

@@ -120,7 +120,7 @@ impl Shape {
         self.pairs.sort();
         let spelling = serde_json::to_string(&self.pairs).unwrap_or_default();
         let sort = complete(listing, self.sort, self.q.is_some());
-        ListRequest { filters: self.filters, q: self.q, sort, position, limit, spelling }
+        ListRequest { filters: self.filters, q: self.q, sort, position, limit, spelling, walk_total: None }
     }
 }
 
@@ -154,6 +154,7 @@ fn continue_from(listing: &'static Listing, given: Shape, cursor: &Cursor, limit
     }
     let keys = request.sort.iter().zip(&cursor.keys).map(|(key, value)| key_value(key.key.kind(), value));
     request.position = Position::After(keys.collect::<Option<Vec<_>>>()?);
+    request.walk_total = cursor.total;
     Some(request)
 }
 
@@ -373,10 +374,12 @@ mod tests {
             table: "things".to_owned(),
             spelling: first.spelling.clone(),
             keys: vec!["b".to_owned(), Uuid::nil().to_string()],
+            total: Some(7),
         };
         let encoded = cursor.encode();
         let next = ask(&[("cursor", &encoded)]).unwrap();
         assert_eq!(next.filters, first.filters);
+        assert_eq!((first.walk_total, next.walk_total), (None, Some(7)));
         assert_eq!(next.position, Position::After(vec![Value::Text("b".to_owned()), Value::Id(Uuid::nil())]));
         assert_eq!(ask(&[("cursor", &encoded), ("rating_gte", "5"), ("sort", "-name")]).unwrap(), next);
         assert!(ask(&[("cursor", &encoded), ("rating_gte", "6")]).is_err());

@@ -102,7 +102,7 @@ impl Auth {
         let query = ListQuery { listing: &api_keys::LISTING, request, narrow, parent: None };
         self.db
             .run(move |conn| {
-                let extent = query.extent(conn)?;
+                let extent = query.extent_of_walk(conn)?;
                 let Page { items, total, next } = query.page::<ApiKeyRow>(conn, extent.total)?;
                 let items = items.into_iter().map(ApiKey::try_from).collect::<Result<_, _>>()?;
                 Ok(Page { items, total, next })

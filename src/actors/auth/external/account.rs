@@ -65,24 +65,23 @@ impl Auth {
         }
         let (auth, identity, iat) = (self.clone(), Arc::clone(&claims.identity), claims.iat);
         let row = row_for(claims);
-        self.db
-            .run(move |conn| {
-                conn.transaction(|conn| {
-                    // Of many first tokens at once, one goes on here and the others wait for it.
-                    let IdentityRow { user_id, valid_from } = identities::claim(conn, &identity.0, &identity.1)?;
-                    if let Some(account) = user_id {
-                        return Ok(account.into());
-                    }
-                    if !auth.is_after(iat, valid_from) {
-                        return Err(TokenError::Ended.into());
-                    }
-                    let account = open_account(conn, row)?;
-                    identities::bind(conn, &identity.0, &identity.1, account)?;
-                    tracing::info!(user = %account, issuer = identity.0, "a first token has made an account");
-                    Ok(account)
-                })
+        self.making(move |conn| {
+            conn.transaction(|conn| {
+                // Of many first tokens at once, one goes on here and the others wait for it.
+                let IdentityRow { user_id, valid_from } = identities::claim(conn, &identity.0, &identity.1)?;
+                if let Some(account) = user_id {
+                    return Ok(account.into());
+                }
+                if !auth.is_after(iat, valid_from) {
+                    return Err(TokenError::Ended.into());
+                }
+                let account = open_account(conn, row)?;
+                identities::bind(conn, &identity.0, &identity.1, account)?;
+                tracing::info!(user = %account, issuer = identity.0, "a first token has made an account");
+                Ok(account)
             })
-            .await
+        })
+        .await
     }
 }
 
