@@ -42,6 +42,9 @@ pub(super) trait Shown: Resource<Id: From<Uuid>, New: Body, Change: Body> {
     const FETCHED: &'static str;
     /// The path of the list.
     const PATH: &'static str;
+
+    /// Its id, which ends its own path.
+    fn id(&self) -> Self::Id;
 }
 
 macro_rules! shown {
@@ -52,6 +55,10 @@ macro_rules! shown {
             const FETCHED_ALL: &'static str = concat!($nouns, " fetched successfully");
             const FETCHED: &'static str = concat!($noun, " fetched successfully");
             const PATH: &'static str = $path;
+
+            fn id(&self) -> Self::Id {
+                self.id
+            }
         }
     )+};
 }
@@ -79,15 +86,8 @@ async fn create<R: Shown>(
     Json(new): Json<R::New>,
 ) -> Result<HttpResponse, ApiError> {
     let made: R = state.catalog.create(new).await.map_err(of::<R>)?;
-    let dto = R::Dto::from(&made);
-    Ok(envelope::created(&format!("{} created successfully", R::NOUN), &location::<R>(&dto), dto))
-}
-
-/// `/series/<id>`: every resource shows its id.
-fn location<R: Shown>(dto: &R::Dto) -> String {
-    let shown = serde_json::to_value(dto).unwrap_or_default();
-    let id = shown.get("id").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
-    format!("{}/{id}", R::PATH)
+    let location = format!("{}/{}", R::PATH, Into::<Uuid>::into(made.id()));
+    Ok(envelope::created(&format!("{} created successfully", R::NOUN), &location, R::Dto::from(&made)))
 }
 
 async fn list<R: Shown>(_: Allowed<ViewCatalogue>, state: State, query: ListQuery) -> Result<HttpResponse, ApiError> {
