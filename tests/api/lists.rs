@@ -318,7 +318,7 @@ async fn the_contracts_examples_work() {
 }
 
 /// All ids of a list, by cursor; `between` runs after each page.
-async fn walk(app: &App, person: &Person, path: &str, mut between: impl AsyncFnMut(usize)) -> Vec<String> {
+pub(crate) async fn walk(app: &App, person: &Person, path: &str, mut between: impl AsyncFnMut(usize)) -> Vec<String> {
     let (mut seen, mut next, mut page) = (Vec::new(), path.to_owned(), 0);
     let (list, parameters) = path.split_once('?').expect("parameters");
     let limit = parameters.split('&').find(|pair| pair.starts_with("limit=")).unwrap_or("limit=10");

@@ -63,3 +63,4 @@ mod totals;
 mod tour;
 mod uploads;
 mod user_command;
+mod walks;
