@@ -193,6 +193,7 @@ pub struct ChannelSettings {
 #[expect(missing_docs, reason = "config/default.toml is the text of every setting")]
 pub struct CacheSettings {
     pub bytes: u64,
+    pub totals_bytes: u64,
     pub ttl_seconds: u64,
 }
 

@@ -130,7 +130,8 @@ size within a run, summed over a server's processes, so pages that processes sha
 - *Hot* means that the answer is in Playhouse's own cache, or the file in the machine's memory.
   *Caches off* is a second server on the same database with `PLAYHOUSE_CACHE__BYTES=0`, and
   with deadlines of 5 s for the database: with all cores busy, one statement in many thousands is left
-  waiting for more than the 0.9 s after which a request is refused by default.
+  waiting for more than the 0.9 s after which a request is refused by default. It still knows the totals of
+  lists (`cache.totals_bytes`), which no page counts.
 - Ranges start at random places of the file, at the same ones for both sides.
 - *During 64 logins at once*: 64 connections sign in to 64 accounts with the right password, one after
   another without a pause, while 8 further connections read. A login costs a password hash (Argon2id,

@@ -46,8 +46,6 @@ const LOAD_STRIPES: usize = 1024;
 const LONGEST_TURN: Duration = Duration::from_millis(50);
 /// Bytes of the largest body of which threads keep copies of their own.
 const LARGEST_IN_FRONT: usize = 8 * 1024;
-/// What part of the room is for totals of lists: their keys spell out what was asked for.
-const TOTALS_SHARE: u64 = 16;
 
 /// A value of this process and the stamp it was loaded under.
 #[derive(Clone)]
@@ -118,8 +116,8 @@ impl Cache {
             timeout,
             ttl,
             enabled: cache.bytes > 0,
-            bodies: bodies(cache.bytes - cache.bytes / TOTALS_SHARE, ttl),
-            totals: totals(cache.bytes / TOTALS_SHARE, ttl),
+            bodies: bodies(cache.bytes, ttl),
+            totals: totals(cache.totals_bytes, ttl),
             stripes: std::iter::repeat_with(|| Mutex::new(())).take(LOAD_STRIPES).collect(),
             hasher: RandomState::default(),
             untold,
@@ -224,9 +222,7 @@ impl Cache {
 
     /// Keeps a total that was counted after `stamp` was taken.
     pub fn keep_total(&self, key: String, stamp: Stamp, value: i64) {
-        if self.inner.enabled {
-            self.inner.totals.insert(key, Entry { stamp, value });
-        }
+        self.inner.totals.insert(key, Entry { stamp, value });
     }
 
     /// A connection for commands, `None` while Redis is known to be away. Each command ends within
@@ -291,6 +287,7 @@ fn place(hash: u64, count: usize) -> usize {
 /// What an entry takes beside its key and the bytes of its value.
 const ENTRY_BYTES: usize = 128;
 
+/// Totals are small, but their keys spell out what was asked for.
 fn totals(bytes: u64, ttl: Duration) -> Moka<String, Entry<i64>, RandomState> {
     Moka::builder()
         .max_capacity(bytes)

@@ -37,7 +37,7 @@ fn parts(silence: Duration) -> Arc<Parts> {
         probe_ms: 1000,
         prefix: "none".to_owned(),
     };
-    let cache = Cache::start(&redis, &CacheSettings { bytes: 0, ttl_seconds: 1 }).unwrap();
+    let cache = Cache::start(&redis, &CacheSettings { bytes: 0, totals_bytes: 0, ttl_seconds: 1 }).unwrap();
     let settings = PlaybackSettings {
         save_seconds: 1,
         token_seconds: 60,
