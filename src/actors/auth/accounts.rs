@@ -97,7 +97,8 @@ impl Auth {
                 // Who has no password cannot confirm that it is them.
                 let hash = row.password_hash.as_ref();
                 let field = if change.password.is_some() { "password" } else { "email" };
-                confirmed = Some(hash.ok_or(AuthError::SignsInElsewhere { field })?.clone());
+                hash.ok_or(AuthError::SignsInElsewhere { field })?;
+                confirmed = Some(row.epoch);
                 let password = current_password.ok_or(AuthError::CurrentPasswordMissing)?;
                 self.confirm(address, row, password).await?;
             }
@@ -259,8 +260,8 @@ fn store(conn: &mut PgConnection, new: NewUser, hash: String, roles: FirstRoles)
 /// A change that is ready to be stored.
 pub(super) struct Planned {
     pub(super) id: UserId,
-    /// The hash the current password was compared with.
-    pub(super) confirmed: Option<String>,
+    /// The account's epoch when the current password was confirmed.
+    pub(super) confirmed: Option<i32>,
     pub(super) at: DateTime<Utc>,
     pub(super) change: UserChangeRow,
 }
@@ -283,8 +284,8 @@ pub(super) fn apply(conn: &mut PgConnection, planned: Planned) -> Result<UserRow
             (None, None) => {}
         }
     }
-    if confirmed.is_some_and(|hash| before.password_hash.as_ref() != Some(&hash)) {
-        // Another change of the password came first; what was confirmed is no longer the password.
+    if confirmed.is_some_and(|epoch| before.epoch != epoch) {
+        // Another change that ends tokens came first; what was confirmed may be the password no longer.
         return Err(AuthError::CurrentPasswordWrong { tries_left: 0 });
     }
     if is_shut && before.disabled_at.is_some() {
@@ -294,7 +295,6 @@ pub(super) fn apply(conn: &mut PgConnection, planned: Planned) -> Result<UserRow
         || change.password_hash.is_some()
         || change.email.as_ref().is_some_and(|email| before.user.email.as_ref() != Some(email))
         || other_roles(&before, change.roles.as_deref())?;
-    change.updated_at = at;
     if is_shut {
         identities::end_tokens_of(conn, id, at)?;
     }

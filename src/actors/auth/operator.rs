@@ -121,8 +121,8 @@ impl Operator {
         let stored: Result<_, AuthError> =
             self.db.run(move |conn| make(conn, new, hash, roles, |_, row| Ok(row))).await;
         let user = User::try_from(stored?)?;
-        // A node that does not hear of it has the old total of its list until that expires.
-        self.tell(&[ALL_ACCOUNTS]).await;
+        // Once: a node that does not hear of it has the old total of its list until that expires.
+        self.cache.tell(&[ALL_ACCOUNTS]).await;
         Ok(user)
     }
 

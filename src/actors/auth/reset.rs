@@ -124,7 +124,6 @@ impl Auth {
         let account = UserId::from(account.ok_or(AuthError::WrongResetToken)?);
         let change = UserChangeRow {
             password_hash: Some(self.passwords.hash(password.into_secret()).await?),
-            updated_at: now,
             ..UserChangeRow::default()
         };
         self.ending_with(account, vec![accounts::ALL_ACCOUNTS], move |conn| {

@@ -97,19 +97,20 @@ impl Auth {
         let outdated = row.password_hash.clone().filter(|hash| self.passwords.is_outdated(hash));
         let signed_in = self.open_family(row, life).await?.ok_or(AuthError::WrongCredentials { tries_left })?;
         if let Some(outdated) = outdated {
-            self.renew_hash(signed_in.user.id, outdated, password).await;
+            let (auth, user) = (self.clone(), signed_in.user.id);
+            // Nobody waits for it.
+            actix::spawn(auth.renew_hash(user, outdated, password));
         }
         Ok(signed_in)
     }
 
     /// Puts a hash as the settings want it now in place of `outdated`, which the password fits. Where that fails, the
     /// next sign-in tries it again.
-    async fn renew_hash(&self, user: UserId, outdated: String, password: SecretString) {
-        let renewed: Result<(), AuthError> = async {
-            let hash = self.passwords.hash(password).await?;
-            self.db.run(move |conn| Ok(users::renew_hash(conn, user, &outdated, &hash)?)).await
-        }
-        .await;
+    async fn renew_hash(self, user: UserId, outdated: String, password: SecretString) {
+        let renewed: Result<(), AuthError> = match self.passwords.hash(password).await {
+            Ok(hash) => self.db.run(move |conn| Ok(users::renew_hash(conn, user, &outdated, &hash)?)).await,
+            Err(error) => Err(error),
+        };
         if let Err(error) = renewed {
             tracing::warn!(%error, "the hash of a password stays outdated");
         }

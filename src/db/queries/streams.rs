@@ -107,7 +107,7 @@ pub fn session(conn: &mut PgConnection, id: Uuid) -> QueryResult<SessionRow> {
 pub fn update(conn: &mut PgConnection, id: Uuid, change: &StreamChange) -> QueryResult<usize> {
     diesel::update(streams::table.find(id))
         .set((
-            streams::updated_at.eq(Utc::now()),
+            streams::updated_at.eq(diesel::dsl::now),
             change.user_id.map(UserId::uuid).map(|user| streams::user_id.eq(user)),
             change
                 .episode_id

@@ -130,7 +130,10 @@ pub fn insert(conn: &mut PgConnection, row: &NewUserRow) -> QueryResult<UserRow>
 /// # Errors
 /// As [`insert`]; `NotFound` where it is gone.
 pub fn update(conn: &mut PgConnection, id: UserId, change: &UserChangeRow) -> QueryResult<UserRow> {
-    diesel::update(users::table.find(id.uuid())).set(change).returning(UserRow::as_returning()).get_result(conn)
+    diesel::update(users::table.find(id.uuid()))
+        .set((users::updated_at.eq(diesel::dsl::now), change))
+        .returning(UserRow::as_returning())
+        .get_result(conn)
 }
 
 /// Puts another hash of the same password in place of `before`, where the password was not changed since.

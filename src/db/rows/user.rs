@@ -110,7 +110,6 @@ pub struct UserChangeRow {
     pub epoch: Option<i32>,
     /// `Some(None)` opens the account again.
     pub disabled_at: Option<Option<DateTime<Utc>>>,
-    pub updated_at: DateTime<Utc>,
 }
 
 #[cfg(test)]
