@@ -183,7 +183,7 @@ impl Casting {
         T: Send + 'static,
         F: Fn(&mut PgConnection) -> Result<T, CastingError> + Send + 'static,
     {
-        write(&self.db, &self.cache, vec![Scope::List(Kind::Casting), Scope::List(Kind::Files)], move |conn| {
+        write(&self.db, &self.cache, vec![Scope::List(Kind::Casting)], move |conn| {
             let mut overtaken = 0;
             loop {
                 match conn.transaction(&work) {

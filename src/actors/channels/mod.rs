@@ -106,7 +106,8 @@ fn changed_video(hash: &HashPath) -> Vec<Scope> {
     vec![Scope::Row(Kind::Videos, hash.scope()), Scope::List(Kind::Videos)]
 }
 
-/// The account has its channel after this; an account without a username gets one, and the lists of accounts move on.
+/// The account has its channel after this; an account without a username gets one, so the caller announces
+/// [`ALL_ACCOUNTS`](crate::actors::auth::ALL_ACCOUNTS).
 fn ensure_channel(conn: &mut PgConnection, account: UserId) -> Result<(), ChannelsError> {
     if channels::of_account(conn, account)?.is_some() {
         return Ok(());

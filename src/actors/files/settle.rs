@@ -6,7 +6,7 @@ use diesel::{Connection as _, PgConnection};
 use tokio::sync::oneshot;
 
 use super::{
-    super::write::Announcement,
+    super::write::{Announcement, write},
     Examined, Files, FilesError, NotKept, ReferredBy, Stop,
     removal::{remove_row, remove_rows},
     row_of, with_rows,
@@ -130,14 +130,13 @@ impl Files {
             Err(other) => return Err(other.into()),
         };
         let (alive, ended) = oneshot::channel::<()>();
-        let deleted = self
-            .db
-            .run(move |conn| {
-                let _alive = alive;
-                conn.transaction(|conn| remove_row(conn, id.uuid())).map_err(DbError::from)
-            })
-            .await;
-        self.forget(id).await;
+        let scopes = vec![Scope::Row(Kind::Files, id.uuid()), Scope::List(Kind::Files)];
+        let deleted = write(&self.db, &self.cache, scopes, move |conn| {
+            let _alive = alive;
+            conn.transaction(|conn| remove_row(conn, id.uuid())).map_err(DbError::from)
+        })
+        .await;
+        self.open.invalidate(&id);
         match (&deleted, journaled) {
             // Without the row, whoever removed it, what is left of the bytes goes.
             (Ok(()) | Err(DbError::NotFound), Some(journaled)) => discard(vec![journaled]).await,
@@ -181,17 +180,11 @@ impl Files {
     /// The store's, the database's; then it is worth trying again.
     pub(super) async fn remove_bytes(&self, ids: Vec<FileId>) -> Result<(), FilesError> {
         let asked: Vec<_> = ids.iter().copied().map(FileId::uuid).collect();
-        let rows: HashSet<FileId> = self
-            .db
-            .run(move |conn| conn.transaction(|conn| remove_rows(conn, &asked)).map_err(DbError::from))
-            .await?
-            .into_iter()
-            .map(FileId::from)
-            .collect();
-        if !rows.is_empty() {
-            // They are nobody's now.
-            self.cache.invalidate(&[Scope::List(Kind::Files)]).await;
-        }
+        // Those that stay are nobody's now.
+        let stay = write(&self.db, &self.cache, vec![Scope::List(Kind::Files)], move |conn| {
+            conn.transaction(|conn| remove_rows(conn, &asked)).map_err(DbError::from)
+        });
+        let rows: HashSet<FileId> = stay.await?.into_iter().map(FileId::from).collect();
         for id in ids.into_iter().filter(|id| !rows.contains(id)) {
             self.forget(id).await;
             match self.store.enter(id).await {
